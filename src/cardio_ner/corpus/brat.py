@@ -1,0 +1,78 @@
+"""brat standoff: `name.txt` beside `name.ann`, one text-bound annotation a line.
+
+    T1<TAB>ENFERMEDAD 10 29<TAB>estenosis aórtica
+
+Contract
+- Offsets are half-open code points. Labels of MultiCardioNER become DISEASE and MEDICATION; others stay.
+- Lines that are not text-bound (relations, notes, attributes: not `T…`) are passed over: they hold no mention.
+- A discontinuous mention (`10 15;20 29`) raises CorpusError: spans here are contiguous.
+- A `.txt` without `.ann` is a document without mentions; an `.ann` without `.txt` raises.
+Format: brat rapid annotation tool, https://brat.nlplab.org/standoff.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from cardio_ner.corpus.standoff import Misaligned, checked_span, read_text
+from cardio_ner.document import Document, Span
+from cardio_ner.errors import CorpusError
+
+
+def read_brat(folder: Path, *, language: str, misaligned: Misaligned | None = None) -> list[Document]:
+    """The documents of a folder, sorted by name; `doc_id` is the file's stem.
+
+    A misaligned mention raises CorpusError, unless `misaligned` is given to count it in.
+    """
+    texts = sorted(folder.glob("*.txt"))
+    orphans = {path.stem for path in folder.glob("*.ann")} - {path.stem for path in texts}
+    if orphans:
+        raise CorpusError(f"{folder}: {len(orphans)} .ann files have no .txt (such as {min(orphans)}.ann)")
+    if not texts:
+        raise CorpusError(f"{folder}: no .txt file: expected a brat folder of .txt and .ann files")
+    return [_read_document(path, language, misaligned) for path in texts]
+
+
+def _read_document(path: Path, language: str, misaligned: Misaligned | None) -> Document:
+    text = read_text(path)
+    annotation = path.with_suffix(".ann")
+    lines = read_text(annotation).split("\n") if annotation.exists() else []
+    spans = _parse_lines(lines, text, annotation, misaligned)
+    return Document(path.stem, language, text).with_spans(spans)
+
+
+def _parse_lines(lines: Iterable[str], text: str, path: Path, misaligned: Misaligned | None) -> Iterator[Span]:
+    for number, line in enumerate(lines, start=1):
+        if not line.startswith("T"):
+            continue
+        where = f"{path}, line {number}"
+        try:
+            _, place, quoted = line.rstrip("\r").split("\t")
+            label, start, end = place.split(" ")
+            offsets = int(start), int(end)
+        except ValueError:
+            raise CorpusError(
+                f"{where}: not a contiguous text-bound annotation: expected 'T1<TAB>LABEL start end<TAB>text'"
+            ) from None
+        span = checked_span(text, *offsets, label, quoted, where=where, misaligned=misaligned)
+        if span is not None:
+            yield span
+
+
+def write_brat(documents: Iterable[Document], folder: Path) -> int:
+    """Write `doc_id.txt` and `doc_id.ann` per document; entity types are written as they are. Returns how many."""
+    folder.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for document in documents:
+        if Path(document.doc_id).name != document.doc_id or not document.doc_id:
+            raise CorpusError(f"doc_id {document.doc_id!r} is no file name: expected one without '/'")
+        lines = (
+            f"T{number}\t{span.entity_type} {span.start} {span.end}\t"
+            f"{document.mention(span).replace(chr(13), ' ').replace(chr(10), ' ')}\n"
+            for number, span in enumerate(document.spans, start=1)
+        )
+        (folder / f"{document.doc_id}.txt").write_bytes(document.text.encode("utf-8"))
+        (folder / f"{document.doc_id}.ann").write_bytes("".join(lines).encode("utf-8"))
+        count += 1
+    return count

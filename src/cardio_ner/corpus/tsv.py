@@ -1,0 +1,73 @@
+"""The shared-task TSV: one mention a line, texts in `.txt` files beside.
+
+    filename<TAB>ann_id<TAB>label<TAB>start_span<TAB>end_span<TAB>text
+
+Contract: as `brat`: code points, official labels renamed, misaligned mentions raise or are counted. A file name in
+the table that has no text raises; a text that the table does not name is a document without mentions.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from cardio_ner.corpus.standoff import Misaligned, checked_span, read_text
+from cardio_ner.document import Document, Span
+from cardio_ner.errors import CorpusError
+
+COLUMNS = ("filename", "ann_id", "label", "start_span", "end_span", "text")
+
+
+def read_tsv(
+    table: Path, texts: Path, *, language: str, misaligned: Misaligned | None = None
+) -> list[Document]:
+    """The documents of the folder `texts` (`*.txt`), sorted by name, with the mentions of `table`."""
+    content = {path.stem: read_text(path) for path in sorted(texts.glob("*.txt"))}
+    spans: dict[str, list[Span]] = defaultdict(list)
+    for number, row in enumerate(_rows(table), start=2):
+        where = f"{table}, line {number}"
+        name = row["filename"].removesuffix(".txt")
+        if name not in content:
+            raise CorpusError(f"{where}: names {name!r}, but {texts} has no {name}.txt")
+        try:
+            offsets = int(row["start_span"]), int(row["end_span"])
+        except ValueError:
+            raise CorpusError(f"{where}: start_span and end_span are not both whole numbers") from None
+        span = checked_span(
+            content[name], *offsets, row["label"], row["text"], where=where, misaligned=misaligned
+        )
+        if span is not None:
+            spans[name].append(span)
+    return [Document(name, language, text).with_spans(spans[name]) for name, text in content.items()]
+
+
+def _rows(table: Path) -> Iterable[dict[str, str]]:
+    """The rows of the table as dictionaries; a wrong header or a row of another width raises CorpusError."""
+    lines = read_text(table).split("\n")
+    reader = csv.reader((line.removesuffix("\r") for line in lines if line), delimiter="\t", quoting=csv.QUOTE_NONE)
+    header = tuple(next(reader, ()))
+    if header != COLUMNS:
+        raise CorpusError(f"{table}: columns are {list(header)}: expected {list(COLUMNS)}")
+    for number, row in enumerate(reader, start=2):
+        if len(row) != len(COLUMNS):
+            raise CorpusError(f"{table}, line {number}: {len(row)} columns: expected {len(COLUMNS)}, split by tabs")
+        yield dict(zip(COLUMNS, row, strict=True))
+
+
+def write_tsv(documents: Iterable[Document], table: Path) -> int:
+    """Write the mentions of the documents as the shared task's table. Returns the number of mentions."""
+    rows = [
+        (document.doc_id, f"T{number}", span.entity_type, span.start, span.end, _one_line(document.mention(span)))
+        for document in documents
+        for number, span in enumerate(document.spans, start=1)
+    ]
+    lines = ("\t".join(map(str, row)) + "\n" for row in (COLUMNS, *rows))
+    table.write_bytes("".join(lines).encode("utf-8"))
+    return len(rows)
+
+
+def _one_line(mention: str) -> str:
+    """Tabs and line breaks as spaces: the table's own separators."""
+    return mention.translate({9: " ", 10: " ", 13: " "})

@@ -1,0 +1,118 @@
+"""The encoder: windows of token ids in, log-probabilities of labels out. One of the two torch rooms.
+
+Contract
+- CPU and CUDA by the same code; bfloat16 where the chip multiplies it in hardware, else float32.
+- No state between calls; the caller decides batch shapes and their bounds.
+
+Shapes: B rows, T longest row with special tokens, K labels of the head, t tokens of one row without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from cardio_ner.checkpoint import Checkpoint
+from cardio_ner.errors import CheckpointError, ConfigError
+from cardio_ner.tags import Floats, TagScheme
+from cardio_ner.tokenization import DocumentTokenizer
+
+PRECISIONS = ("auto", "bf16", "fp32")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """`auto` is the first CUDA device if there is one, else the CPU. Raises ConfigError for what torch lacks."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"device {name!r}: expected auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device {name!r}: this torch sees no CUDA device; use device=cpu or auto")
+    return device
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The weights' type: `auto` is bfloat16 where the device multiplies it in hardware (CUDA from Ampere on, CPUs
+    with AMX or AVX512-BF16), else float32."""
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
+    if precision == "auto":
+        precision = "bf16" if _has_fast_bf16(device) else "fp32"
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+def _has_fast_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
+def wrap_tokenizer(tokenizer: PreTrainedTokenizerBase) -> DocumentTokenizer:
+    """The fast backend of a Hugging Face tokenizer, and the special tokens that it puts around a text."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise CheckpointError(f"{type(tokenizer).__name__} has no fast (Rust) tokenizer: offsets need one")
+    bare = tokenizer.encode("a", add_special_tokens=False)
+    full = tokenizer.encode("a")
+    at = next(i for i in range(len(full)) if full[i : i + len(bare)] == bare)
+    pad = tokenizer.pad_token_id
+    return DocumentTokenizer(backend, tuple(full[:at]), tuple(full[at + len(bare) :]), 0 if pad is None else pad)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """A loaded model with its tokenizer, on one device."""
+
+    model: PreTrainedModel
+    tokenizer: DocumentTokenizer
+    scheme: TagScheme
+
+    @classmethod
+    def load(cls, checkpoint: Checkpoint, *, device: str = "auto", precision: str = "auto") -> Encoder:
+        """Load weights (safetensors only) and tokenizer. Raises CheckpointError where the weights do not fit."""
+        torch_device = choose_device(device)
+        model, report = AutoModelForTokenClassification.from_pretrained(
+            checkpoint.folder,
+            dtype=choose_dtype(precision, torch_device),
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+        if report["missing_keys"] or report["mismatched_keys"]:
+            raise CheckpointError(
+                f"{checkpoint.folder}: the weights lack {sorted(map(str, report['missing_keys']))[:3]} or differ in "
+                f"shape at {sorted(map(str, report['mismatched_keys']))[:3]}: expected a token-classification model"
+            )
+        tokenizer = wrap_tokenizer(AutoTokenizer.from_pretrained(checkpoint.folder, trust_remote_code=False))
+        return cls(model.eval().requires_grad_(False).to(torch_device), tokenizer, checkpoint.scheme)
+
+    def log_probabilities(self, rows: Sequence[NDArray[np.int32]]) -> list[Floats]:
+        """Per row of t token ids (no special tokens): log-probabilities [t, K], normalised within each group."""
+        with torch.inference_mode():
+            ids_BT, mask_BT = self._collate(rows)
+            logits_BTK = self.model(input_ids=ids_BT, attention_mask=mask_BT).logits.float()
+            groups = [logits_BTK[..., columns].log_softmax(-1) for columns in self.scheme.slices]
+            logp_BTK = torch.cat(groups, dim=-1).cpu().numpy()
+        first = len(self.tokenizer.prefix_ids)
+        return [logp_BTK[b, first : first + len(row)] for b, row in enumerate(rows)]
+
+    def _collate(self, rows: Sequence[NDArray[np.int32]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows wrapped in special tokens and padded: ids and attention mask, each [B, T], on the device."""
+        prefix, suffix = self.tokenizer.prefix_ids, self.tokenizer.suffix_ids
+        width = max(len(row) for row in rows) + len(prefix) + len(suffix)
+        ids_BT = np.full((len(rows), width), self.tokenizer.pad_id, dtype=np.int64)
+        mask_BT = np.zeros((len(rows), width), dtype=np.int64)
+        for b, row in enumerate(rows):
+            length = len(prefix) + len(row) + len(suffix)
+            ids_BT[b, :length] = np.concatenate([prefix, row, suffix])
+            mask_BT[b, :length] = 1
+        device = self.model.device
+        return torch.from_numpy(ids_BT).to(device), torch.from_numpy(mask_BT).to(device)

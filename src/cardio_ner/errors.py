@@ -1,0 +1,43 @@
+"""The one error family: every failure that a caller may want to catch by name.
+
+CardioNerError
+├── DocumentError      a span or a document that cannot exist (offsets past the end, empty span…)
+├── TagError           labels that are not BIO, or tags that do not fit their scheme
+├── CorpusError        a brat or TSV file that is not what the official layout says
+├── CheckpointError    a checkpoint directory whose weights, labels or manifest disagree
+├── ConfigError        a configuration file or argument with an unknown key or an illegal value
+└── InputError         an input of the job that cannot be read as asked (missing column, no file…)
+
+A message gives the value, what was expected, and the remedy. It never quotes the text of a record:
+records are private, messages end in logs.
+"""
+
+from __future__ import annotations
+
+
+class CardioNerError(Exception):
+    """The root: `except CardioNerError` catches whatever this library raises on purpose."""
+
+
+class DocumentError(CardioNerError, ValueError):
+    """A span or a document that cannot exist."""
+
+
+class TagError(CardioNerError, ValueError):
+    """Labels that are not BIO, or tags that do not fit their scheme."""
+
+
+class CorpusError(CardioNerError, ValueError):
+    """A corpus file that is not what its layout says."""
+
+
+class CheckpointError(CardioNerError):
+    """A checkpoint whose parts disagree, or that cannot be found."""
+
+
+class ConfigError(CardioNerError, ValueError):
+    """A configuration that names an unknown key or an illegal value."""
+
+
+class InputError(CardioNerError, ValueError):
+    """An input that cannot be read as asked."""

@@ -1,0 +1,142 @@
+"""Tagger: documents in, the same documents with mentions out, in order, any length, bounded memory.
+
+    documents ─► tokens ─► windows ─► token-budget batches ─► encoder ─► each token's most central copy
+              ─► best legal BIO path per group ─► spans
+
+Contract
+- Nothing is truncated: a text longer than a window is read in overlapping windows.
+- Memory: texts are read ahead up to LOOK_AHEAD_CHARS (or one longer document), logits live for one batch, and
+  K float32 per token of the texts read ahead remain.
+- Same checkpoint, same document, any batching: the same spans; scores within 0.02 in bf16.
+- A mention's score is the least probability over its units (tokens or words), each that of the unit's tag; for the
+  last unit, also the probability that the mention does not go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cardio_ner.batching import pack_batches
+from cardio_ner.checkpoint import Boundaries, Checkpoint, packaged_model
+from cardio_ner.decoding import best_legal_path, unit_certainty
+from cardio_ner.document import Document, Span
+from cardio_ner.encoder import Encoder
+from cardio_ner.tags import Floats
+from cardio_ner.tokenization import Tokens
+from cardio_ner.windows import cut_windows
+
+LOOK_AHEAD_CHARS = 1_000_000
+MAX_TOKENS_PER_BATCH = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedDocument:
+    """A document with its mentions, and how many tokens the model read in it (overlap not counted twice)."""
+
+    document: Document
+    n_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tagger:
+    """A loaded checkpoint, ready to tag. Make one with `Tagger.load`."""
+
+    encoder: Encoder
+    model_id: str
+    window_tokens: int
+    overlap_tokens: int
+    boundaries: Boundaries
+    max_tokens_per_batch: int = MAX_TOKENS_PER_BATCH
+
+    @classmethod
+    def load(
+        cls,
+        checkpoint: str | Path | Checkpoint,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        max_tokens_per_batch: int = MAX_TOKENS_PER_BATCH,
+    ) -> Tagger:
+        """Load from a folder, a hub name, or the language code of a checkpoint that ships (`es`, `en`, `it`)."""
+        if not isinstance(checkpoint, Checkpoint):
+            name = checkpoint
+            ships = isinstance(name, str) and name in ("es", "en", "it") and not Path(name).is_dir()
+            checkpoint = Checkpoint.open(packaged_model(str(name)) if ships else name)
+        manifest = checkpoint.manifest
+        return cls(
+            Encoder.load(checkpoint, device=device, precision=precision),
+            checkpoint.model_id,
+            manifest.window_tokens,
+            manifest.overlap_tokens,
+            manifest.boundaries,
+            max_tokens_per_batch,
+        )
+
+    def tag(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """The documents, in order, their spans replaced by those that the model finds."""
+        for tagged in self.tag_counted(documents):
+            yield tagged.document
+
+    def tag_counted(self, documents: Iterable[Document]) -> Iterator[TaggedDocument]:
+        """As `tag`, with token counts."""
+        for group in _read_ahead(documents):
+            yield from self._tag_group(group)
+
+    def _tag_group(self, documents: list[Document]) -> Iterator[TaggedDocument]:
+        tokens = self.encoder.tokenizer([document.text for document in documents])
+        for document, its_tokens, logp_TK in zip(documents, tokens, self._run(tokens), strict=True):
+            spans = self._decode(its_tokens, logp_TK)
+            yield TaggedDocument(document.with_spans(spans), len(its_tokens))
+
+    def _run(self, tokens: list[Tokens]) -> list[Floats]:
+        """Log-probabilities [T, K] of each text's tokens, from the window in which each token is most central."""
+        inner_tokens = self.window_tokens - self.encoder.tokenizer.n_special_tokens
+        windows = [
+            (text, window)
+            for text, its_tokens in enumerate(tokens)
+            for window in cut_windows(
+                len(its_tokens), window_tokens=inner_tokens, overlap_tokens=self.overlap_tokens
+            )
+        ]
+        n_labels = self.encoder.scheme.n_labels
+        results = [np.empty((len(its_tokens), n_labels), dtype=np.float32) for its_tokens in tokens]
+        lengths = [w.end - w.start + self.encoder.tokenizer.n_special_tokens for _, w in windows]
+        for batch in pack_batches(lengths, max_tokens_per_batch=self.max_tokens_per_batch):
+            rows = [tokens[text].ids[window.start : window.end] for text, window in (windows[i] for i in batch)]
+            for i, logp_tK in zip(batch, self.encoder.log_probabilities(rows), strict=True):
+                text, w = windows[i]
+                results[text][w.keep_start : w.keep_end] = logp_tK[w.keep_start - w.start : w.keep_end - w.start]
+        return results
+
+    def _decode(self, tokens: Tokens, logp_TK: Floats) -> list[Span]:
+        """The mentions of one text."""
+        starts, ends = tokens.starts, tokens.ends
+        if self.boundaries == "word":
+            first, starts, ends = tokens.word_places()
+            logp_TK = logp_TK[first]
+        scheme = self.encoder.scheme
+        tags, scores = [], []
+        for group, columns in zip(scheme.groups, scheme.slices, strict=True):
+            logp = logp_TK[:, columns]
+            path = best_legal_path(logp, group)
+            tags.append(path)
+            scores.append(unit_certainty(logp, path, group))
+        return scheme.decode(np.stack(tags), starts, ends, np.stack(scores))
+
+
+def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    """Documents in groups of LOOK_AHEAD_CHARS, or one longer document alone with those before it."""
+    group: list[Document] = []
+    chars = 0
+    for document in documents:
+        group.append(document)
+        chars += len(document.text)
+        if chars >= LOOK_AHEAD_CHARS:
+            yield group
+            group, chars = [], 0
+    if group:
+        yield group

@@ -1,0 +1,127 @@
+"""Gold documents → windows → padded batches with labels.
+
+Contract: windows and tags are those of tagging (`cardio_ner.windows`, `cardio_ner.tags`): no train/serve skew. Each
+example is one window; a token in the overlap of two windows is learnt in both. A type that was not annotated in a
+document's corpus gets IGNORED labels, not `O`.
+
+Shapes: t tokens of a window without special tokens, G groups, B windows, T longest window.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from cardio_ner.document import Document
+from cardio_ner.tags import TagScheme
+from cardio_ner.tokenization import DocumentTokenizer
+from cardio_ner.windows import cut_windows
+
+IGNORED = -100
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One window: `ids` [t], `tags` [G, t]."""
+
+    ids: NDArray[np.int32]
+    tags: NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class EncodingReport:
+    """What the tags could not carry, over a whole corpus (mentions)."""
+
+    n_mentions: int = 0
+    n_overlapping: int = 0
+    n_widened: int = 0
+    n_untagged: int = 0
+
+
+class WindowDataset(Dataset[Example]):
+    """A list of examples, as the Trainer wants it."""
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        self.examples = examples
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: int) -> Example:
+        return self.examples[index]
+
+
+def make_examples(
+    documents: Sequence[Document],
+    *,
+    annotated: frozenset[str],
+    scheme: TagScheme,
+    tokenizer: DocumentTokenizer,
+    window_tokens: int,
+    overlap_tokens: int,
+    report: EncodingReport,
+) -> list[Example]:
+    """The windows of the documents; `report` is added to."""
+    unknown = [g for g, group in enumerate(scheme.groups) if not annotated.issuperset(group.entity_types)]
+    inner_tokens = window_tokens - tokenizer.n_special_tokens
+    examples = []
+    for document, tokens in zip(documents, tokenizer([d.text for d in documents]), strict=True):
+        encoded = scheme.encode(document.spans, tokens.starts, tokens.ends)
+        report.n_mentions += sum(span.entity_type in scheme.entity_types for span in document.spans)
+        report.n_overlapping += encoded.n_overlapping
+        report.n_widened += encoded.n_widened
+        report.n_untagged += encoded.n_untagged
+        encoded.tags_GT[unknown] = IGNORED
+        for w in cut_windows(len(tokens), window_tokens=inner_tokens, overlap_tokens=overlap_tokens):
+            examples.append(Example(tokens.ids[w.start : w.end], encoded.tags_GT[:, w.start : w.end]))
+    return examples
+
+
+@dataclass(frozen=True, slots=True)
+class Collator:
+    """Examples → `input_ids`, `attention_mask` [B, T] and `labels` [B, G, T].
+
+    (Trainer saves whatever a collator calls `tokenizer`, and this one is no Hugging Face tokenizer.)
+    """
+
+    document_tokenizer: DocumentTokenizer
+    mask_id: int | None
+    masking: float
+    """Share of the text's tokens that are hidden behind `mask_id`."""
+    generator: np.random.Generator
+
+    def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+        wrapping = self.document_tokenizer
+        prefix, suffix = wrapping.prefix_ids, wrapping.suffix_ids
+        shape = len(examples), max(len(e.ids) for e in examples) + len(prefix) + len(suffix)
+        ids = np.full(shape, wrapping.pad_id, dtype=np.int64)
+        mask = np.zeros(shape, dtype=np.int64)
+        labels = np.full((shape[0], len(examples[0].tags), shape[1]), IGNORED, dtype=np.int64)
+        for b, example in enumerate(examples):
+            row = np.concatenate([prefix, self._hide(example.ids), suffix])
+            ids[b, : len(row)] = row
+            mask[b, : len(row)] = 1
+            labels[b, :, len(prefix) : len(prefix) + len(example.ids)] = example.tags
+        arrays = {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def _hide(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The ids with some replaced by the mask token, drawn anew each time."""
+        if self.mask_id is None or not self.masking:
+            return ids
+        return np.where(self.generator.random(len(ids)) < self.masking, np.int32(self.mask_id), ids)
+
+
+def documents_digest(documents: Sequence[Document]) -> str:
+    """sha256 over ids, languages, texts and mentions: two runs with one digest saw the same data."""
+    digest = hashlib.sha256()
+    for d in documents:
+        spans = [(s.start, s.end, s.entity_type) for s in d.spans]
+        digest.update(repr((d.doc_id, d.language, d.text, spans)).encode())
+    return digest.hexdigest()

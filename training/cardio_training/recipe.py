@@ -1,0 +1,86 @@
+"""Recipe: everything that decides a training run, in one YAML file under conf/training.
+
+Contract: unknown keys and illegal values raise ConfigError naming the key, what was expected and what came.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cardio_ner.checkpoint import Boundaries, explain
+from cardio_ner.document import LANGUAGES
+from cardio_ner.errors import ConfigError
+from cardio_ner.tags import TagScheme
+from cardio_ner.windows import check_window
+
+
+class Recipe(BaseModel):
+    """One run. Paths are relative to the folder that the command is started in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    output: Path
+    """Folder of the run: `trainer/` (resumable state), `checkpoint/` (what is used), `scores.json`."""
+    base_encoder: str
+    """Hub name, folder, `package:name/folder`, or the `checkpoint` folder of an earlier run (its head is kept for
+    the label groups that both have)."""
+    languages: tuple[str, ...] = Field(min_length=1)
+    label_groups: tuple[tuple[str, ...], ...] = Field(min_length=1)
+    """Entity types of each BIO head. Types that may overlap stand in different groups."""
+    held_out_fold: int | None = Field(0, ge=0, le=4)
+    """Fold of cardioccc_dev that is scored and never trained on; null trains on all documents, unscored."""
+    vocabulary_pieces: int | None = Field(None, ge=1000)
+    """Keep only this many word pieces of the base encoder, the most used in the texts of the three languages."""
+    window_tokens: int = Field(128, ge=8)
+    overlap_tokens: int = Field(32, ge=0)
+    """Overlap of windows when tagging."""
+    training_overlap_tokens: int = Field(0, ge=0)
+    """Overlap of windows when learning: more costs time and shows the same tokens twice."""
+    boundaries: Boundaries = "token"
+    """Where mentions may begin and end when tagging; training always labels every token."""
+    epochs: float = Field(5, gt=0)
+    learning_rate: float = Field(3e-4, gt=0)
+    batch_windows: int = Field(32, ge=1)
+    warmup_fraction: float = Field(0.1, ge=0, lt=1)
+    weight_decay: float = Field(0.01, ge=0)
+    hidden_dropout: float = Field(0.0, ge=0, lt=1)
+    """Costs a quarter of the speed on a CPU; token_masking regularises for nothing."""
+    token_masking: float = Field(0.1, ge=0, lt=1)
+    """Share of tokens hidden behind the mask token while learning, so that context is learnt too."""
+    seed: int = 13
+    licence: str = "Apache-2.0 (weights); trained on MultiCardioNER, CC BY 4.0"
+
+    @model_validator(mode="after")
+    def _check(self) -> Recipe:
+        unknown = [language for language in self.languages if language not in LANGUAGES]
+        if unknown:
+            raise ValueError(f"languages {unknown}: expected some of {', '.join(LANGUAGES)}")
+        check_window(self.window_tokens - 2, self.overlap_tokens)
+        check_window(self.window_tokens - 2, self.training_overlap_tokens)
+        _ = self.scheme.entity_types
+        return self
+
+    @property
+    def scheme(self) -> TagScheme:
+        """The label groups as a TagScheme."""
+        return TagScheme.of(*self.label_groups)
+
+
+def read_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
+    """The recipe of a YAML file, with `key: value` overrides of the command line. Raises ConfigError."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such recipe: see conf/training/") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected keys and values, as in conf/training/es.yaml")
+    try:
+        return Recipe.model_validate(values | (overrides or {}))
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {explain(error)}") from None

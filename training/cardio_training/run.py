@@ -1,0 +1,227 @@
+"""One training run: recipe in, checkpoint with manifest out. Resumes where a killed run stopped.
+
+Contract: `train(recipe)` leaves `output/checkpoint` (fp16 safetensors, tokenizer, cardio_ner.json) and
+`output/scores.json`; what it reads is named and digested in the manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import (
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from cardio_ner.checkpoint import MANIFEST, Checkpoint, Manifest, resolve_model
+from cardio_ner.corpus.multicardioner import LanguageCorpus, data_folder, read_multicardioner
+from cardio_ner.document import Document
+from cardio_ner.encoder import choose_dtype, wrap_tokenizer
+from cardio_ner.tags import TagScheme
+from cardio_ner.tokenization import DocumentTokenizer
+from cardio_training.dataset import Collator, EncodingReport, Example, WindowDataset, documents_digest, make_examples
+from cardio_training.recipe import Recipe
+from cardio_training.trainer import NerTrainer, Task
+from cardio_training.vocabulary import trim_vocabulary, unlabelled_texts
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One language's documents to learn, documents held out, and the types annotated in them."""
+
+    corpus: LanguageCorpus
+    train: tuple[Document, ...]
+    held_out: tuple[Document, ...]
+
+
+def train(recipe: Recipe, *, data: Path | None = None) -> Path:
+    """Run the recipe (or go on with it) and return the checkpoint's folder."""
+    set_seed(recipe.seed)
+    data = data_folder(data)
+    splits = [_split(read_multicardioner(data, language), recipe.held_out_fold) for language in recipe.languages]
+    model, tokenizer = build_model(recipe, splits, data)
+    report = EncodingReport()
+    examples = _examples(recipe, splits, wrap_tokenizer(tokenizer), report)
+    trainer = _trainer(recipe, model, tokenizer, examples, splits)
+    state = recipe.output / "trainer"
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(state)) if state.is_dir() else None)
+    scores = trainer.score() if trainer.held_out else {}
+    folder = _save(recipe, trainer.model, tokenizer, splits, scores, report)
+    (recipe.output / "history.json").write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
+    return folder
+
+
+def _split(corpus: LanguageCorpus, fold: int | None) -> Split:
+    if fold is None:
+        return Split(corpus, corpus.train + corpus.dev, ())
+    return Split(corpus, *corpus.fold(fold))
+
+
+def build_model(
+    recipe: Recipe, splits: Sequence[Split], data: Path
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """The encoder with a new head (or the rows of an earlier checkpoint's head), its vocabulary trimmed if asked."""
+    base = resolve_model(recipe.base_encoder)
+    scheme = recipe.scheme
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = AutoModelForTokenClassification.from_pretrained(
+        base,
+        num_labels=scheme.n_labels,
+        id2label=dict(enumerate(scheme.head_labels)),
+        label2id={label: i for i, label in enumerate(scheme.head_labels)},
+        dtype=torch.float32,
+        attn_implementation="eager",
+        attention_probs_dropout_prob=0.0,
+        hidden_dropout_prob=recipe.hidden_dropout,
+        ignore_mismatched_sizes=True,
+        use_safetensors=True,
+    )
+    if (base / MANIFEST).exists():
+        _copy_head(model, Checkpoint.open(base), scheme)
+    if recipe.vocabulary_pieces is not None:
+        texts = [d.text for split in splits for d in split.train] + list(unlabelled_texts(data / "text"))
+        tokenizer = trim_vocabulary(model, tokenizer, texts, pieces=recipe.vocabulary_pieces)
+    return model, tokenizer
+
+
+def _copy_head(model: PreTrainedModel, base: Checkpoint, scheme: TagScheme) -> None:
+    """Start the rows of each label group that the base checkpoint has too from the base's rows."""
+    old = AutoModelForTokenClassification.from_pretrained(base.folder, dtype=torch.float32, use_safetensors=True)
+    for group, columns in zip(scheme.groups, scheme.slices, strict=True):
+        if group in base.scheme.groups:
+            source = base.scheme.slices[base.scheme.groups.index(group)]
+            model.classifier.weight.data[columns] = old.classifier.weight.data[source]
+            model.classifier.bias.data[columns] = old.classifier.bias.data[source]
+
+
+def _examples(
+    recipe: Recipe, splits: Sequence[Split], tokenizer: DocumentTokenizer, report: EncodingReport
+) -> list[Example]:
+    return [
+        example
+        for split in splits
+        for example in make_examples(
+            split.train,
+            annotated=split.corpus.annotated,
+            scheme=recipe.scheme,
+            tokenizer=tokenizer,
+            window_tokens=recipe.window_tokens,
+            overlap_tokens=recipe.training_overlap_tokens,
+            report=report,
+        )
+    ]
+
+
+def _trainer(
+    recipe: Recipe,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    examples: Sequence[Example],
+    splits: Sequence[Split],
+) -> NerTrainer:
+    held_out: dict[Task, Sequence[Document]] = {
+        (split.corpus.language, name): split.held_out
+        for split in splits
+        for name in recipe.scheme.entity_types
+        if split.held_out and name in split.corpus.annotated
+    }
+    steps = math.ceil(len(examples) / recipe.batch_windows) * recipe.epochs
+    scored = "epoch" if held_out else "no"
+    arguments = TrainingArguments(
+        output_dir=str(recipe.output / "trainer"),
+        num_train_epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate,
+        per_device_train_batch_size=recipe.batch_windows,
+        warmup_steps=int(recipe.warmup_fraction * steps),
+        weight_decay=recipe.weight_decay,
+        optim="adamw_torch_fused",
+        use_cpu=not torch.cuda.is_available(),
+        bf16=choose_dtype("auto", model.device) == torch.bfloat16,
+        eval_strategy=scored,
+        save_strategy="epoch",
+        save_total_limit=2,
+        load_best_model_at_end=bool(held_out),
+        metric_for_best_model="strict_f1" if held_out else None,
+        greater_is_better=True if held_out else None,
+        logging_steps=50,
+        seed=recipe.seed,
+        report_to=[],
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+    )
+    wrapped = wrap_tokenizer(tokenizer)
+    generator = np.random.default_rng(recipe.seed)
+    return NerTrainer(
+        recipe=recipe,
+        tokenizer=wrapped,
+        held_out=held_out,
+        model=model,
+        args=arguments,
+        train_dataset=WindowDataset(examples),
+        eval_dataset=WindowDataset([]),
+        data_collator=Collator(wrapped, tokenizer.mask_token_id, recipe.token_masking, generator),
+    )
+
+
+def _save(
+    recipe: Recipe,
+    model: Any,
+    tokenizer: PreTrainedTokenizerFast,
+    splits: Sequence[Split],
+    scores: dict[Task, float],
+    report: EncodingReport,
+) -> Path:
+    """Write the checkpoint as fp16 safetensors with its manifest."""
+    folder = recipe.output / "checkpoint"
+    model.to(torch.float16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    trained = [document for split in splits for document in split.train]
+    manifest = Manifest(
+        languages=recipe.languages,
+        label_groups=tuple(group.labels for group in recipe.scheme.groups),
+        window_tokens=recipe.window_tokens,
+        overlap_tokens=recipe.overlap_tokens,
+        boundaries=recipe.boundaries,
+        base_encoder=recipe.base_encoder,
+        training_data={
+            "corpus": "MultiCardioNER (10.5281/zenodo.10948354)",
+            "documents": len(trained),
+            "sha256": documents_digest(trained),
+            "held_out_fold": recipe.held_out_fold,
+            **asdict(report),
+        },
+        recipe=recipe.model_dump(mode="json"),
+        git_commit=_git_commit(),
+        dev_scores={
+            "data": f"cardioccc_dev, fold {recipe.held_out_fold} of 5 (every fifth document)",
+            "seed": recipe.seed,
+            "strict_f1": {f"{language}/{name}": round(f1, 4) for (language, name), f1 in scores.items()},
+        }
+        if scores
+        else {},
+        licence=recipe.licence,
+    )
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    return folder
+
+
+def _git_commit() -> str:
+    """The commit that the code is at, or an empty string outside a checkout."""
+    try:
+        result = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return result.stdout.strip()

@@ -1,0 +1,89 @@
+"""transformers.Trainer with this project's two differences: a loss per label group, and strict F1 as the dev score.
+
+Contract
+- Loss: cross-entropy per group, mean over labelled tokens, summed over groups. IGNORED tokens count for nothing.
+- `evaluate` tags the held-out documents through the same Tagger that the Spark job runs, in the precision that this
+  chip would serve, and reports strict F1 per task and `eval_strict_f1`, their mean.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel, Trainer
+
+from cardio_ner.document import Document
+from cardio_ner.encoder import Encoder, choose_dtype
+from cardio_ner.evaluation import strict_score
+from cardio_ner.tagger import Tagger
+from cardio_ner.tags import TagScheme
+from cardio_ner.tokenization import DocumentTokenizer
+from cardio_training.dataset import IGNORED
+from cardio_training.recipe import Recipe
+
+Task = tuple[str, str]
+"""(language, entity type)"""
+
+
+def grouped_loss(logits_BTK: torch.Tensor, labels_BGT: torch.Tensor, scheme: TagScheme) -> torch.Tensor:
+    """The sum over groups of the mean cross-entropy over labelled tokens; 0 for a group without any."""
+    total = logits_BTK.new_zeros((), dtype=torch.float32)
+    for g, columns in enumerate(scheme.slices):
+        labels = labels_BGT[:, g].flatten()
+        logits = logits_BTK[..., columns].flatten(0, 1).float()
+        count = (labels != IGNORED).sum().clamp(min=1)
+        total = total + cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum") / count
+    return total
+
+
+class NerTrainer(Trainer):
+    """Trainer over `WindowDataset`, scored on held-out documents per task."""
+
+    def __init__(
+        self, *, recipe: Recipe, tokenizer: DocumentTokenizer, held_out: Mapping[Task, Sequence[Document]], **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.recipe = recipe
+        self.document_tokenizer = tokenizer
+        self.held_out = held_out
+        self.model_accepts_loss_kwargs = False
+
+    def compute_loss(
+        self, model: torch.nn.Module, inputs: dict[str, Any], return_outputs: bool = False, **_: Any
+    ) -> Any:
+        """The grouped loss; with `return_outputs` also the model's outputs."""
+        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
+        loss = grouped_loss(outputs.logits, inputs["labels"], self.recipe.scheme)
+        return (loss, outputs) if return_outputs else loss
+
+    def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
+        """Strict F1 per task and its mean, logged and given to the callbacks as Trainer does."""
+        scores = self.score()
+        metrics = {f"{metric_key_prefix}_{language}_{name}": f1 for (language, name), f1 in scores.items()}
+        metrics[f"{metric_key_prefix}_strict_f1"] = sum(scores.values()) / len(scores)
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def score(self) -> dict[Task, float]:
+        """Strict F1 of the model as it is now, per task."""
+        tagger = tagger_of(self.model, self.document_tokenizer, self.recipe)
+        tagged: dict[str, list[Document]] = {}
+        scores = {}
+        for (language, entity_type), gold in self.held_out.items():
+            if language not in tagged:
+                tagged[language] = list(tagger.tag(gold))
+            scores[language, entity_type] = strict_score(gold, tagged[language], entity_type=entity_type).f1
+        return scores
+
+
+def tagger_of(model: Any, tokenizer: DocumentTokenizer, recipe: Recipe) -> Tagger:
+    """A Tagger over a copy of a model in training, in serving precision."""
+    copied: PreTrainedModel = copy.deepcopy(model).eval()
+    copied = copied.to(choose_dtype("auto", copied.device))  # type: ignore[arg-type]
+    encoder = Encoder(copied, tokenizer, recipe.scheme)
+    return Tagger(encoder, "in-training", recipe.window_tokens, recipe.overlap_tokens, recipe.boundaries)

@@ -1,0 +1,35 @@
+"""Train a checkpoint from a recipe: `python training/train.py conf/training/es.yaml`.
+
+Resumes a run that was stopped. `--set key=value` overrides a key of the recipe (YAML values), for experiments.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+
+from cardio_ner.errors import CardioNerError
+from cardio_training.recipe import read_recipe
+from cardio_training.run import train
+
+
+def main(
+    recipe: Annotated[Path, typer.Argument(help="YAML recipe, such as conf/training/es.yaml")],
+    data: Annotated[Path | None, typer.Option(help="Folder that holds multicardioner/; default: CARDIO_NER_DATA")] = None,
+    override: Annotated[list[str] | None, typer.Option("--set", help="key=value, overrides the recipe")] = None,
+) -> None:
+    """Train (or resume) a recipe and print where the checkpoint is."""
+    try:
+        overrides = {key: yaml.safe_load(value) for key, _, value in (item.partition("=") for item in override or [])}
+        folder = train(read_recipe(recipe, overrides), data=data)
+    except CardioNerError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    typer.echo(f"checkpoint: {folder}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
