@@ -90,7 +90,7 @@ apt_install() {
 pip_install() {
     [ -n "$venv" ] && [ -x "$venv/bin/python" ] || return 1
     "$venv/bin/python" -m pip install -q --disable-pip-version-check "$INSTALL_JDK" >&2 || return 1
-    # A JRE is a third of a JDK's size; where it turns out to be a reduced one, the JDK is not.
+    # The smaller JRE first; the whole JDK where the JRE turns out to lack what Spark needs.
     for kind in jre jdk; do
         say "installing a Java runtime ($kind) under $venv/java with install-jdk"
         "$venv/bin/python" -c "$UNPACK" "$LEAST_JAVA" "$kind" "$venv/java" >&2 || return 1

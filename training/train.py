@@ -18,7 +18,9 @@ from cardio_training.run import train
 
 def main(
     recipe: Annotated[Path, typer.Argument(help="YAML recipe, such as conf/training/es.yaml")],
-    data: Annotated[Path | None, typer.Option(help="Folder that holds multicardioner/; default: CARDIO_NER_DATA")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder that holds multicardioner/; default: CARDIO_NER_DATA")
+    ] = None,
     override: Annotated[list[str] | None, typer.Option("--set", help="key=value, overrides the recipe")] = None,
 ) -> None:
     """Train (or resume) a recipe and print where the checkpoint is."""

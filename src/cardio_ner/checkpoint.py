@@ -75,12 +75,12 @@ class Checkpoint:
         folder = resolve_model(name)
         config = _read_json(folder / "config.json")
         if not list(folder.glob("*.safetensors")):
-            raise CheckpointError(f"{folder}: no safetensors: save the model with save_pretrained (pickles are refused)")
+            raise CheckpointError(
+                f"{folder}: no safetensors: save the model with save_pretrained (pickles are refused)"
+            )
         labels = _labels_of(config, folder)
         manifest_file = folder / MANIFEST
-        manifest = (
-            _read_manifest(manifest_file) if manifest_file.exists() else _foreign_manifest(labels, config)
-        )
+        manifest = _read_manifest(manifest_file) if manifest_file.exists() else _foreign_manifest(labels, config)
         scheme = TagScheme(tuple(LabelGroup(group) for group in manifest.label_groups))
         check_window(manifest.window_tokens - 2, manifest.overlap_tokens)
         if scheme.head_labels != labels:
@@ -181,7 +181,9 @@ def _foreign_manifest(labels: tuple[str, ...], config: dict[str, Any]) -> Manife
     """The manifest of a model that came without one: one group, our window or the model's longest."""
     longest = int(config.get("max_position_embeddings", DEFAULT_WINDOW_TOKENS))
     window = min(DEFAULT_WINDOW_TOKENS, longest)
-    return Manifest(label_groups=(labels,), window_tokens=window, overlap_tokens=min(DEFAULT_OVERLAP_TOKENS, window // 4))
+    return Manifest(
+        label_groups=(labels,), window_tokens=window, overlap_tokens=min(DEFAULT_OVERLAP_TOKENS, window // 4)
+    )
 
 
 def _tokenizer_files(folder: Path) -> Iterable[Path]:

@@ -20,14 +20,14 @@ from cardio_ner.tags import Floats, Ints, LabelGroup
 
 def best_legal_path(logp_TK: Floats, group: LabelGroup) -> Ints:
     """[T] tags: the most probable legal path under independent log-probabilities `logp_TK` [T, K_g]."""
-    tags = logp_TK.argmax(axis=1)
+    tags: Ints = logp_TK.argmax(axis=1)
     if len(tags) == 0:
         return tags
     before = np.concatenate([[group.outside], tags[:-1]])
     illegal = np.flatnonzero(~group.legal[before, tags])
     if len(illegal) == 0:
         return tags
-    may_cut = (logp_TK[:, group.begin] >= logp_TK[:, group.inside]).all(axis=1)
+    may_cut = np.asarray((logp_TK[:, group.begin] >= logp_TK[:, group.inside]).all(axis=1))
     may_cut[0] = True
     edges = np.append(np.flatnonzero(may_cut), len(tags))
     for stretch in np.unique(np.searchsorted(edges, illegal, side="right") - 1):

@@ -9,13 +9,15 @@ Shapes: B rows, T longest row with special tokens, K labels of the head, t token
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
 
 from cardio_ner.checkpoint import Checkpoint
 from cardio_ner.errors import CheckpointError, ConfigError
@@ -23,6 +25,8 @@ from cardio_ner.tags import Floats, TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
 
 PRECISIONS = ("auto", "bf16", "fp32")
+AMPERE = (8, 0)
+"""CUDA compute capability from which bfloat16 runs on tensor cores."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -50,7 +54,7 @@ def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
 
 def _has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.get_device_capability(device)[0] >= 8
+        return torch.cuda.get_device_capability(device) >= AMPERE
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
@@ -67,6 +71,18 @@ def wrap_tokenizer(tokenizer: PreTrainedTokenizerBase) -> DocumentTokenizer:
     return DocumentTokenizer(backend, tuple(full[:at]), tuple(full[at + len(bare) :]), 0 if pad is None else pad)
 
 
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """Loading takes a fraction of a second: no bar in every worker's log; the caller's own choice comes back."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
+
+
 @dataclass(frozen=True, slots=True)
 class Encoder:
     """A loaded model with its tokenizer, on one device."""
@@ -79,13 +95,14 @@ class Encoder:
     def load(cls, checkpoint: Checkpoint, *, device: str = "auto", precision: str = "auto") -> Encoder:
         """Load weights (safetensors only) and tokenizer. Raises CheckpointError where the weights do not fit."""
         torch_device = choose_device(device)
-        model, report = AutoModelForTokenClassification.from_pretrained(
-            checkpoint.folder,
-            dtype=choose_dtype(precision, torch_device),
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
+        with _no_progress_bar():
+            model, report = AutoModelForTokenClassification.from_pretrained(
+                checkpoint.folder,
+                dtype=choose_dtype(precision, torch_device),
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
         if report["missing_keys"] or report["mismatched_keys"]:
             raise CheckpointError(
                 f"{checkpoint.folder}: the weights lack {sorted(map(str, report['missing_keys']))[:3]} or differ in "

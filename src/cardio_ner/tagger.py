@@ -98,9 +98,7 @@ class Tagger:
         windows = [
             (text, window)
             for text, its_tokens in enumerate(tokens)
-            for window in cut_windows(
-                len(its_tokens), window_tokens=inner_tokens, overlap_tokens=self.overlap_tokens
-            )
+            for window in cut_windows(len(its_tokens), window_tokens=inner_tokens, overlap_tokens=self.overlap_tokens)
         ]
         n_labels = self.encoder.scheme.n_labels
         results = [np.empty((len(its_tokens), n_labels), dtype=np.float32) for its_tokens in tokens]

@@ -120,7 +120,7 @@ class TagScheme:
     @property
     def n_labels(self) -> int:
         """K, the width of the head."""
-        return self.slices[-1].stop
+        return int(self.slices[-1].stop)
 
     @cached_property
     def head_labels(self) -> tuple[str, ...]:

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 PIECE_CHARS = 20_000
-_MARK_RANGES = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u200c-\u200d\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
+_MARK_RANGES = (
+    "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u200c-\u200d\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
+)
 _MARKS = re.compile(f"[{_MARK_RANGES}]")
 _SPACE = re.compile(r"\s")
 

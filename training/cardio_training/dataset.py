@@ -70,7 +70,7 @@ def make_examples(
     """The windows of the documents; `report` is added to."""
     unknown = [g for g, group in enumerate(scheme.groups) if not annotated.issuperset(group.entity_types)]
     inner_tokens = window_tokens - tokenizer.n_special_tokens
-    examples = []
+    examples: list[Example] = []
     for document, tokens in zip(documents, tokenizer([d.text for d in documents]), strict=True):
         encoded = scheme.encode(document.spans, tokens.starts, tokens.ends)
         report.n_mentions += sum(span.entity_type in scheme.entity_types for span in document.spans)
@@ -78,8 +78,10 @@ def make_examples(
         report.n_widened += encoded.n_widened
         report.n_untagged += encoded.n_untagged
         encoded.tags_GT[unknown] = IGNORED
-        for w in cut_windows(len(tokens), window_tokens=inner_tokens, overlap_tokens=overlap_tokens):
-            examples.append(Example(tokens.ids[w.start : w.end], encoded.tags_GT[:, w.start : w.end]))
+        examples.extend(
+            Example(tokens.ids[w.start : w.end], encoded.tags_GT[:, w.start : w.end])
+            for w in cut_windows(len(tokens), window_tokens=inner_tokens, overlap_tokens=overlap_tokens)
+        )
     return examples
 
 

@@ -30,6 +30,7 @@ from cardio_ner.checkpoint import MANIFEST, Checkpoint, Manifest, resolve_model
 from cardio_ner.corpus.multicardioner import LanguageCorpus, data_folder, read_multicardioner
 from cardio_ner.document import Document
 from cardio_ner.encoder import choose_dtype, wrap_tokenizer
+from cardio_ner.errors import ConfigError
 from cardio_ner.tags import TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
 from cardio_training.dataset import Collator, EncodingReport, Example, WindowDataset, documents_digest, make_examples
@@ -70,13 +71,13 @@ def _split(corpus: LanguageCorpus, fold: int | None) -> Split:
     return Split(corpus, *corpus.fold(fold))
 
 
-def build_model(
-    recipe: Recipe, splits: Sequence[Split], data: Path
-) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """The encoder with a new head (or the rows of an earlier checkpoint's head), its vocabulary trimmed if asked."""
     base = resolve_model(recipe.base_encoder)
     scheme = recipe.scheme
     tokenizer = AutoTokenizer.from_pretrained(base)
+    if not isinstance(tokenizer, PreTrainedTokenizerFast):
+        raise ConfigError(f"base_encoder {recipe.base_encoder}: no fast tokenizer: offsets need tokenizer.json")
     model = AutoModelForTokenClassification.from_pretrained(
         base,
         num_labels=scheme.n_labels,
@@ -103,8 +104,13 @@ def _copy_head(model: PreTrainedModel, base: Checkpoint, scheme: TagScheme) -> N
     for group, columns in zip(scheme.groups, scheme.slices, strict=True):
         if group in base.scheme.groups:
             source = base.scheme.slices[base.scheme.groups.index(group)]
-            model.classifier.weight.data[columns] = old.classifier.weight.data[source]
-            model.classifier.bias.data[columns] = old.classifier.bias.data[source]
+            _linear_head(model).weight.data[columns] = _linear_head(old).weight.data[source]
+            _linear_head(model).bias.data[columns] = _linear_head(old).bias.data[source]
+
+
+def _linear_head(model: PreTrainedModel) -> torch.nn.Linear:
+    """The last linear layer, whatever it is called: `classifier` in BERT, `classifier.out_proj` elsewhere."""
+    return [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
 
 
 def _examples(

@@ -44,7 +44,12 @@ class NerTrainer(Trainer):
     """Trainer over `WindowDataset`, scored on held-out documents per task."""
 
     def __init__(
-        self, *, recipe: Recipe, tokenizer: DocumentTokenizer, held_out: Mapping[Task, Sequence[Document]], **kwargs: Any
+        self,
+        *,
+        recipe: Recipe,
+        tokenizer: DocumentTokenizer,
+        held_out: Mapping[Task, Sequence[Document]],
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.recipe = recipe
@@ -53,7 +58,11 @@ class NerTrainer(Trainer):
         self.model_accepts_loss_kwargs = False
 
     def compute_loss(
-        self, model: torch.nn.Module, inputs: dict[str, Any], return_outputs: bool = False, **_: Any
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
     ) -> Any:
         """The grouped loss; with `return_outputs` also the model's outputs."""
         outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])

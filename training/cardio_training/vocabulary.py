@@ -14,6 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -67,6 +68,7 @@ def trim_vocabulary(
 
 def _select_rows(model: PreTrainedModel, rows: list[int]) -> None:
     old = model.get_input_embeddings()
+    assert isinstance(old, torch.nn.Embedding)
     new = torch.nn.Embedding(len(rows), old.embedding_dim, padding_idx=old.padding_idx)
     new.weight.data.copy_(old.weight.data[rows])
     model.set_input_embeddings(new)
@@ -74,7 +76,7 @@ def _select_rows(model: PreTrainedModel, rows: list[int]) -> None:
 
 
 def _rebuild(
-    tokenizer: PreTrainedTokenizerFast, spec: dict, vocabulary: dict[str, int]
+    tokenizer: PreTrainedTokenizerFast, spec: dict[str, Any], vocabulary: dict[str, int]
 ) -> PreTrainedTokenizerFast:
     """The same tokenizer over another vocabulary; the ids of its special pieces follow."""
     spec["model"]["vocab"] = vocabulary
@@ -84,7 +86,8 @@ def _rebuild(
     for special in (spec["post_processor"] or {}).get("special_tokens", {}).values():
         special["ids"] = [vocabulary[token] for token in special["tokens"]]
     names = {
-        name: str(getattr(tokenizer, name)) for name in ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+        name: str(getattr(tokenizer, name))
+        for name in ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
     }
     return PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(json.dumps(spec)), model_max_length=tokenizer.model_max_length, **names

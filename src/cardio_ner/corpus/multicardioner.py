@@ -54,7 +54,10 @@ def data_folder(configured: Path | None = None) -> Path:
 
 
 def read_multicardioner(data: Path, language: str) -> LanguageCorpus:
-    """One language's corpus, from `data/multicardioner`. Raises CorpusError for another language or where the tracks disagree on a text."""
+    """One language's corpus, from `data/multicardioner`.
+
+    Raises CorpusError for another language, or where the two tracks disagree on a text.
+    """
     if language not in LANGUAGES:
         raise CorpusError(f"language {language!r}: MultiCardioNER has {', '.join(LANGUAGES)}")
     folder = data / "multicardioner"

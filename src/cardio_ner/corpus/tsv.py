@@ -20,9 +20,7 @@ from cardio_ner.errors import CorpusError
 COLUMNS = ("filename", "ann_id", "label", "start_span", "end_span", "text")
 
 
-def read_tsv(
-    table: Path, texts: Path, *, language: str, misaligned: Misaligned | None = None
-) -> list[Document]:
+def read_tsv(table: Path, texts: Path, *, language: str, misaligned: Misaligned | None = None) -> list[Document]:
     """The documents of the folder `texts` (`*.txt`), sorted by name, with the mentions of `table`."""
     content = {path.stem: read_text(path) for path in sorted(texts.glob("*.txt"))}
     spans: dict[str, list[Span]] = defaultdict(list)
@@ -35,9 +33,7 @@ def read_tsv(
             offsets = int(row["start_span"]), int(row["end_span"])
         except ValueError:
             raise CorpusError(f"{where}: start_span and end_span are not both whole numbers") from None
-        span = checked_span(
-            content[name], *offsets, row["label"], row["text"], where=where, misaligned=misaligned
-        )
+        span = checked_span(content[name], *offsets, row["label"], row["text"], where=where, misaligned=misaligned)
         if span is not None:
             spans[name].append(span)
     return [Document(name, language, text).with_spans(spans[name]) for name, text in content.items()]

@@ -1,0 +1,1 @@
+"""What a person looks at: highlighted records and SQL answers. No torch, no Spark."""

@@ -1,0 +1,79 @@
+"""Every schema of the job, declared once: what the UDF returns, and the two tables. No session needed.
+
+`end` and `offset` are reserved words in SQL dialects, hence `start_offset` and `end_offset`: half-open, code points.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql.types import (
+    ArrayType,
+    DataType,
+    FloatType,
+    IntegerType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+
+
+def _fields(**types: DataType) -> list[StructField]:
+    return [StructField(name, data_type) for name, data_type in types.items()]
+
+
+STRING, INT = StringType(), IntegerType()
+
+MENTION = StructType(_fields(entity_type=STRING, start_offset=INT, end_offset=INT, text=STRING, score=FloatType()))
+
+ANNOTATION = StructType(
+    _fields(
+        status=STRING,
+        reason=STRING,
+        error_type=STRING,
+        language=STRING,
+        language_source=STRING,
+        n_tokens=INT,
+        spans=ArrayType(MENTION),
+    )
+)
+"""What the UDF returns for one row."""
+
+DOCUMENTS = StructType(
+    _fields(
+        doc_id=STRING,
+        language=STRING,
+        language_source=STRING,
+        status=STRING,
+        reason=STRING,
+        error_type=STRING,
+        n_chars=INT,
+        n_tokens=INT,
+        n_spans=INT,
+        text_sha256=STRING,
+        model_id=STRING,
+        annotator_version=STRING,
+        annotated_at=TimestampType(),
+        source_batch=STRING,
+        batch_id=STRING,
+    )
+)
+"""One row per input row; the columns that the user keeps stand before `batch_id`, by which it is partitioned."""
+
+SPANS = StructType(
+    _fields(
+        doc_id=STRING,
+        text_sha256=STRING,
+        start_offset=INT,
+        end_offset=INT,
+        text=STRING,
+        score=FloatType(),
+        model_id=STRING,
+        language=STRING,
+        entity_type=STRING,
+        batch_id=STRING,
+    )
+)
+"""One row per mention, partitioned by its last three columns."""
+
+DOCUMENT_PARTITIONS = ["batch_id"]
+SPAN_PARTITIONS = ["language", "entity_type", "batch_id"]

@@ -1,0 +1,6 @@
+-- What became of every record.
+SELECT language, status, reason, count(*) AS documents,
+       sum(n_spans) AS mentions, sum(n_tokens) AS tokens
+FROM documents
+GROUP BY language, status, reason
+ORDER BY language, status, reason

@@ -1,0 +1,64 @@
+"""Score a checkpoint: `python training/evaluate.py src/cardio_ner/models/es --language es --fold 0`.
+
+On a fold of cardioccc_dev (every fifth document), or with --brat on any brat folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cardio_ner.checkpoint import Checkpoint
+from cardio_ner.corpus.brat import read_brat
+from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
+from cardio_ner.errors import CardioNerError, ConfigError
+from cardio_ner.tagger import Tagger
+from cardio_training.scoring import TaskScore, as_table, score_documents
+
+
+def main(
+    checkpoint: Annotated[str, typer.Argument(help="Folder or hub name")],
+    language: Annotated[list[str] | None, typer.Option(help="es, en, it; default: the checkpoint's languages")] = None,
+    fold: Annotated[int, typer.Option(help="Held-out fold of cardioccc_dev, 0 to 4")] = 0,
+    data: Annotated[Path | None, typer.Option(help="Folder that holds multicardioner/")] = None,
+    brat: Annotated[Path | None, typer.Option(help="A brat folder to score on, in place of a fold")] = None,
+    boundaries: Annotated[str | None, typer.Option(help="token or word; default: as the manifest says")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, bf16, fp32")] = "auto",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the scores here")] = None,
+) -> None:
+    """Print strict and seqeval scores per language and type; with --json also write them."""
+    try:
+        opened = Checkpoint.open(checkpoint)
+        tagger = Tagger.load(opened, device=device, precision=precision)
+        if boundaries is not None:
+            if boundaries not in ("token", "word"):
+                raise ConfigError(f"--boundaries {boundaries}: expected token or word")
+            tagger = dataclasses.replace(tagger, boundaries=boundaries)
+        scores: list[TaskScore] = []
+        for code in language or opened.manifest.languages:
+            if brat is not None:
+                gold, types = tuple(read_brat(brat, language=code)), opened.scheme.entity_types
+            else:
+                corpus = read_multicardioner(data_folder(data), code)
+                gold = corpus.fold(fold)[1]
+                types = tuple(name for name in opened.scheme.entity_types if name in corpus.annotated)
+            scores += score_documents(tagger, gold, types)
+    except CardioNerError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    where = str(brat) if brat is not None else f"cardioccc_dev, fold {fold} of 5"
+    Console(width=120).print(as_table(scores, f"{checkpoint} on {where}, boundaries: {tagger.boundaries}"))
+    if json_file is not None:
+        result = {"checkpoint": tagger.model_id, "data": where, "scores": [asdict(score) for score in scores]}
+        json_file.write_text(json.dumps(result, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)
