@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cardio_ner.checkpoint import Checkpoint
+from cardio_ner.checkpoint import Boundaries, Checkpoint
 from cardio_ner.corpus.brat import read_brat
 from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
 from cardio_ner.errors import CardioNerError, ConfigError
@@ -38,9 +38,7 @@ def main(
         opened = Checkpoint.open(checkpoint)
         tagger = Tagger.load(opened, device=device, precision=precision)
         if boundaries is not None:
-            if boundaries not in ("token", "word"):
-                raise ConfigError(f"--boundaries {boundaries}: expected token or word")
-            tagger = dataclasses.replace(tagger, boundaries=boundaries)
+            tagger = dataclasses.replace(tagger, boundaries=_checked(boundaries))
         scores: list[TaskScore] = []
         for code in language or opened.manifest.languages:
             if brat is not None:
@@ -58,6 +56,14 @@ def main(
     if json_file is not None:
         result = {"checkpoint": tagger.model_id, "data": where, "scores": [asdict(score) for score in scores]}
         json_file.write_text(json.dumps(result, indent=1), encoding="utf-8")
+
+
+def _checked(boundaries: str) -> Boundaries:
+    if boundaries == "token":
+        return "token"
+    if boundaries == "word":
+        return "word"
+    raise ConfigError(f"--boundaries {boundaries}: expected token or word")
 
 
 if __name__ == "__main__":

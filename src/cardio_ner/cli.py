@@ -96,10 +96,11 @@ def report(
     doc_id: Annotated[
         str | None, typer.Option(help="Which record to show; default: a short one, rich in mentions")
     ] = None,
+    svg: Annotated[Path | None, typer.Option(help="Save the record as a picture")] = None,
 ) -> None:
     """Show what the job found: counts, the most frequent mentions, one record in colours."""
     with _plain_errors():
-        print_report(output, notes=notes, doc_id=doc_id, console=Console())
+        print_report(output, notes=notes, doc_id=doc_id, console=Console(), svg=svg)
 
 
 @app.command()

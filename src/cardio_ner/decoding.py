@@ -5,10 +5,11 @@ Contract
   per unit, a certainty from which a mention's score is taken.
 - Cost: linear in T, and a Python loop only over the few stretches whose best single tags are not legal already.
 
-Why this is exact: before a unit where every `B-x` is at least as probable as its `I-x`, a path may be cut. A best path
-with `I-x` there can be changed to `B-x` without loss and without making what follows illegal, so the stretches
-left and right of the cut can be solved apart. Within a stretch, a legal argmax is the best path; else Viterbi
-(G. D. Forney, "The Viterbi algorithm", Proc. IEEE 61(3), 1973) is run on that stretch alone.
+Why this is exact: before a unit where every `B-x` is more probable than its `I-x`, a path may be cut. No best path
+has `I-x` there, for `B-x` in its place gains and leaves what follows legal, so the stretches left and right of the
+cut can be solved apart. (A tie must not cut: the argmax right of it may be the `I-x`.) Within a stretch, a legal
+argmax is the best path; else Viterbi (G. D. Forney, "The Viterbi algorithm", Proc. IEEE 61(3), 1973) is run on that
+stretch alone.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def best_legal_path(logp_TK: Floats, group: LabelGroup) -> Ints:
     illegal = np.flatnonzero(~group.legal[before, tags])
     if len(illegal) == 0:
         return tags
-    may_cut = np.asarray((logp_TK[:, group.begin] >= logp_TK[:, group.inside]).all(axis=1))
+    may_cut = np.asarray((logp_TK[:, group.begin] > logp_TK[:, group.inside]).all(axis=1))
     may_cut[0] = True
     edges = np.append(np.flatnonzero(may_cut), len(tags))
     for stretch in np.unique(np.searchsorted(edges, illegal, side="right") - 1):

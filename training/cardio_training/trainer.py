@@ -62,7 +62,7 @@ class NerTrainer(Trainer):
         model: torch.nn.Module,
         inputs: dict[str, Any],
         return_outputs: bool = False,
-        num_items_in_batch: Any = None,
+        num_items_in_batch: Any = None,  # noqa: ARG002  the Trainer passes it
     ) -> Any:
         """The grouped loss; with `return_outputs` also the model's outputs."""
         outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])

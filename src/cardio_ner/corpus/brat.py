@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cardio_ner.corpus.standoff import Misaligned, checked_span, read_text
+from cardio_ner.corpus.standoff import Misaligned, checked_span, one_line, read_text
 from cardio_ner.document import Document, Span
 from cardio_ner.errors import CorpusError
 
@@ -37,7 +37,7 @@ def read_brat(folder: Path, *, language: str, misaligned: Misaligned | None = No
 def _read_document(path: Path, language: str, misaligned: Misaligned | None) -> Document:
     text = read_text(path)
     annotation = path.with_suffix(".ann")
-    lines = read_text(annotation).split("\n") if annotation.exists() else []
+    lines = read_text(annotation).removeprefix("\ufeff").split("\n") if annotation.exists() else []
     spans = _parse_lines(lines, text, annotation, misaligned)
     return Document(path.stem, language, text).with_spans(spans)
 
@@ -48,7 +48,7 @@ def _parse_lines(lines: Iterable[str], text: str, path: Path, misaligned: Misali
             continue
         where = f"{path}, line {number}"
         try:
-            _, place, quoted = line.rstrip("\r").split("\t")
+            _, place, quoted = line.rstrip("\r").split("\t", 2)
             label, start, end = place.split(" ")
             offsets = int(start), int(end)
         except ValueError:
@@ -68,8 +68,7 @@ def write_brat(documents: Iterable[Document], folder: Path) -> int:
         if Path(document.doc_id).name != document.doc_id or not document.doc_id:
             raise CorpusError(f"doc_id {document.doc_id!r} is no file name: expected one without '/'")
         lines = (
-            f"T{number}\t{span.entity_type} {span.start} {span.end}\t"
-            f"{document.mention(span).replace(chr(13), ' ').replace(chr(10), ' ')}\n"
+            f"T{number}\t{span.entity_type} {span.start} {span.end}\t{one_line(document.mention(span))}\n"
             for number, span in enumerate(document.spans, start=1)
         )
         (folder / f"{document.doc_id}.txt").write_bytes(document.text.encode("utf-8"))

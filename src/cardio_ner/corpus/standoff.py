@@ -47,10 +47,9 @@ def checked_span(
 ) -> Span | None:
     """The Span of an annotation, or None if it is misaligned and `misaligned` counts such; else CorpusError.
 
-    Line breaks inside a mention are quoted as spaces in both formats, so they compare equal to spaces.
+    Tabs and line breaks inside a mention are quoted as spaces in both formats, so they compare equal to spaces.
     """
-    cut = text[start:end]
-    if 0 <= start < end <= len(text) and cut.replace("\n", " ").replace("\r", " ") == quoted.replace("\n", " "):
+    if 0 <= start < end <= len(text) and one_line(text[start:end]) == one_line(quoted):
         return Span(start, end, OFFICIAL_LABELS.get(label, label))
     if misaligned is None:
         raise CorpusError(
@@ -59,6 +58,11 @@ def checked_span(
         )
     misaligned.add(where)
     return None
+
+
+def one_line(mention: str) -> str:
+    """A mention as both formats quote it: their own separators, tabs and line breaks, as spaces."""
+    return mention.translate({9: " ", 10: " ", 13: " "})
 
 
 @dataclass(frozen=True, slots=True)

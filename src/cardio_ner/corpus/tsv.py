@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from cardio_ner.corpus.standoff import Misaligned, checked_span, read_text
+from cardio_ner.corpus.standoff import Misaligned, checked_span, one_line, read_text
 from cardio_ner.document import Document, Span
 from cardio_ner.errors import CorpusError
 
@@ -55,15 +55,10 @@ def _rows(table: Path) -> Iterable[dict[str, str]]:
 def write_tsv(documents: Iterable[Document], table: Path) -> int:
     """Write the mentions of the documents as the shared task's table. Returns the number of mentions."""
     rows = [
-        (document.doc_id, f"T{number}", span.entity_type, span.start, span.end, _one_line(document.mention(span)))
+        (document.doc_id, f"T{number}", span.entity_type, span.start, span.end, one_line(document.mention(span)))
         for document in documents
         for number, span in enumerate(document.spans, start=1)
     ]
     lines = ("\t".join(map(str, row)) + "\n" for row in (COLUMNS, *rows))
     table.write_bytes("".join(lines).encode("utf-8"))
     return len(rows)
-
-
-def _one_line(mention: str) -> str:
-    """Tabs and line breaks as spaces: the table's own separators."""
-    return mention.translate({9: " ", 10: " ", 13: " "})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from pathlib import Path
 
 import duckdb
@@ -28,14 +30,19 @@ LIMIT 1
 """
 
 
-def print_report(output: Path, *, notes: Path | None, doc_id: str | None, console: Console) -> None:
+def print_report(
+    output: Path, *, notes: Path | None, doc_id: str | None, console: Console, svg: Path | None = None
+) -> None:
     """Print the page for an output folder; with `notes`, the folder of texts that was annotated, also one record (the
-    one named, else a short one rich in mentions)."""
+    one named, else a short one rich in mentions), which `svg` saves as a picture."""
     tables = open_tables(output)
     for name in ("documents_by_outcome", "top_mentions"):
         print_query(tables, packaged_sql(name), console=console)
     if notes is not None:
-        console.print(_record_panel(tables, notes, doc_id))
+        panel = _record_panel(tables, notes, doc_id)
+        console.print(panel)
+        if svg is not None:
+            save_picture(panel, svg)
     console.print(NEGATION_NOTE, style="italic")
     console.print(
         f'Ask more:  cardio-ner sql {output} "SELECT * FROM spans_current LIMIT 5"', highlight=False, soft_wrap=True
@@ -50,6 +57,14 @@ def print_query(tables: duckdb.DuckDBPyConnection, sql: str, *, console: Console
     for row in answer.fetchall():
         table.add_row(*("" if value is None else str(value) for value in row))
     console.print(table)
+
+
+def save_picture(panel: Panel, path: Path) -> None:
+    """The panel as an SVG that fetches nothing (rich's own asks a web site for its font)."""
+    recorder = Console(record=True, width=110, file=io.StringIO())
+    recorder.print(panel)
+    picture = recorder.export_svg(title="cardio-ner", unique_id="record")
+    path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL), encoding="utf-8")
 
 
 def _record_panel(tables: duckdb.DuckDBPyConnection, notes: Path, doc_id: str | None) -> Panel:

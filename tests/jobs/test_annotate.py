@@ -1,0 +1,69 @@
+"""The command that a data engineer types, in processes of its own: spark-submit, local and over several executors."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SUBMIT = Path(sys.executable).with_name("spark-submit")
+
+
+def submit(*arguments: str, master: str = "local[2]", cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+    quiet = f"-Dlog4j2.configurationFile={ROOT / 'conf/spark/log4j2-quiet.properties'}"
+    command = [SUBMIT, "--master", master, "--properties-file", ROOT / "conf/spark/local.conf"]
+    command += ["--driver-java-options", quiet, ROOT / "jobs/annotate.py", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, timeout=300, check=False)
+
+
+def test_help_names_every_option_and_what_is_written() -> None:
+    result = subprocess.run(
+        [sys.executable, ROOT / "jobs/annotate.py", "--help"], capture_output=True, text=True, timeout=120, check=True
+    )
+    for word in ("--input", "--output", "--language-column", "--keep", "OUTPUT/documents", "negated"):
+        assert word in result.stdout
+
+
+def test_a_run_over_two_executors_gives_the_tables_of_a_local_run(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.jsonl"
+    texts = ["Toma enalapril por su HTA.", "Takes warfarin.", "Assume ramipril.", "Fiebre.", ""] * 3
+    codes = ["es", "en", "it", "es", "es"] * 3
+    records = [{"doc_id": f"d{i}", "language": c, "text": t} for i, (c, t) in enumerate(zip(codes, texts, strict=True))]
+    notes.write_text("".join(json.dumps(record) + "\n" for record in records))
+    tables = []
+    for master in ("local[2]", "local-cluster[2,1,1024]"):
+        output = tmp_path / master[:8]
+        result = submit("--input", str(notes), "--output", str(output), master=master, cwd=tmp_path)
+        assert result.returncode == 0, result.stderr[-2000:]
+        assert "15 rows" in result.stdout
+        found = duckdb.execute(
+            "SELECT doc_id, language, entity_type, start_offset, end_offset, text "
+            f"FROM '{output}/spans/*/*/*/*.parquet' ORDER BY ALL"
+        ).fetchall()
+        assert ("d0", "es", "MEDICATION", 5, 14, "enalapril") in found
+        tables.append(found)
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--input", "/nowhere", "--output", "out"], "error: /nowhere: no such file or folder"),
+        (["--input", ".", "--output", "out", "--precision", "int4"], "error: command line: precision"),
+    ],
+)
+def test_a_wrong_argument_ends_with_one_clear_line_and_exit_code_2(
+    arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    result = submit(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "out").exists()

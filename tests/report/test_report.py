@@ -1,0 +1,81 @@
+"""What a person looks at: tables through DuckDB, and a record in colours, character for character."""
+
+from __future__ import annotations
+
+import datetime
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from cardio_ner.document import Document, Span
+from cardio_ner.errors import InputError
+from cardio_ner.report.highlight import highlight
+from cardio_ner.report.page import print_report
+from cardio_ner.report.tables import open_tables
+
+TEXT = "Toma enalapril por su HTA."
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """Tables as the job leaves them: two finished batches of one document, and spans of one unfinished batch."""
+    for batch, day, status in (("b1-0", 1, "annotated"), ("b2-0", 2, "annotated")):
+        row = {
+            "doc_id": "es/a", "language": "es", "status": status, "reason": None, "n_chars": len(TEXT), "n_tokens": 9,
+            "n_spans": 1, "annotated_at": datetime.datetime(2024, 1, day, tzinfo=datetime.UTC),
+        }  # fmt: skip
+        _write(tmp_path / f"documents/batch_id={batch}", row)
+    for batch, start, end in (("b1-0", 0, 4), ("b2-0", 5, 14), ("b3-0", 22, 25)):
+        row = {"doc_id": "es/a", "start_offset": start, "end_offset": end, "text": TEXT[start:end], "score": 0.9}
+        _write(tmp_path / f"spans/language=es/entity_type=MEDICATION/batch_id={batch}", row)
+    _write(tmp_path / "spans/.spark-staging-1/language=es/entity_type=MEDICATION/batch_id=b2-0", row)
+    return tmp_path
+
+
+def _write(folder: Path, row: dict[str, object]) -> None:
+    folder.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist([row]), folder / "part-0.parquet")
+
+
+def test_spans_current_shows_the_latest_finished_batch_alone(output: Path) -> None:
+    tables = open_tables(output)
+    assert tables.execute("SELECT text, batch_id FROM spans_current").fetchall() == [("enalapril", "b2-0")]
+    assert tables.execute("SELECT count(*) FROM spans").fetchone() == (3,)
+
+
+def test_the_report_shows_counts_mentions_and_a_record(output: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    notes = tmp_path_factory.mktemp("notes")
+    (notes / "es").mkdir()
+    (notes / "es/a.txt").write_text(TEXT)
+    console = Console(width=120, file=io.StringIO())
+    picture = notes / "record.svg"
+    print_report(output, notes=notes, doc_id="es/a", console=console, svg=picture)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    for part in ("Toma enalapril[medication] por su HTA.", "negated", "annotated", "FROM spans_current"):
+        assert part in shown
+    assert "enalapril" in picture.read_text()
+    assert "url(\"http" not in picture.read_text()
+
+
+def test_a_folder_without_tables_and_a_record_without_file_are_refused(output: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no documents table"):
+        open_tables(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="expected the folder of notes"):
+        print_report(output, notes=tmp_path, doc_id="es/zz", console=Console(quiet=True))
+
+
+@given(st.data())
+def test_highlighting_changes_no_character(data: st.DataObject) -> None:
+    text = data.draw(st.text(alphabet="aé \u0301\r\n\u00a0\u200b👨‍⚕️[]", min_size=1, max_size=30))
+    cuts = data.draw(st.lists(st.tuples(st.integers(0, len(text)), st.integers(0, len(text))), max_size=4))
+    spans = [Span(a, b, kind) for (a, b), kind in zip(cuts, ["DISEASE", "MEDICATION"] * 2, strict=False) if a < b]
+    shown = highlight(Document("d", "es", text).with_spans(spans)).plain
+    for name in ("[disease]", "[medication]"):
+        shown = shown.replace(name, "")
+    assert shown == text

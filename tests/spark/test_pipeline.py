@@ -1,0 +1,139 @@
+"""A whole run through real Spark and the checkpoints that ship: every row kept, tables that two engines read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.testing import assertDataFrameEqual, assertSchemaEqual
+
+from cardio_ner.document import Document
+from cardio_ner.report.tables import open_tables, packaged_sql
+from cardio_ner.spark.pipeline import RunSummary, annotate
+from cardio_ner.spark.schema import DOCUMENTS, SPANS
+from cardio_ner.spark.settings import Settings
+from cardio_ner.spark.tables import read_documents, read_spans
+from cardio_ner.tagger import Tagger
+
+ROOT = Path(__file__).parents[2]
+NOTES = ROOT / "examples/notes"
+
+
+@pytest.fixture(scope="module")
+def run(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunSummary]:
+    """The example notes, annotated."""
+    output = tmp_path_factory.mktemp("run") / "out"
+    return output, annotate(spark, str(NOTES), str(output), Settings())
+
+
+def test_every_note_has_one_row_and_the_summary_says_so(spark: SparkSession, run: tuple[Path, RunSummary]) -> None:
+    output, summary = run
+    documents = read_documents(spark, str(output))
+    expected = {str(path.relative_to(NOTES).with_suffix("")) for path in NOTES.rglob("*.txt")}
+    assert {row.doc_id for row in documents.collect()} == expected
+    assert documents.count() == len(expected) == sum(summary.rows.values())
+    assert summary.rows == {"annotated": len(expected)}
+    assert sum(summary.mentions.values()) == read_spans(spark, str(output)).count()
+
+
+def test_the_tables_have_the_declared_columns_and_staging_is_gone(
+    spark: SparkSession, run: tuple[Path, RunSummary]
+) -> None:
+    output, _ = run
+    assertSchemaEqual(read_documents(spark, str(output)).schema, DOCUMENTS)
+    assertSchemaEqual(read_spans(spark, str(output)).schema, SPANS)
+    assert not (output / "_staging").exists()
+
+
+def test_the_spans_table_equals_the_tagger_on_the_same_documents(
+    spark: SparkSession, run: tuple[Path, RunSummary]
+) -> None:
+    output, _ = run
+    columns = ["doc_id", "start_offset", "end_offset", "entity_type", "text"]
+    expected = []
+    for language in ("es", "en", "it"):
+        files = sorted((NOTES / language).glob("*.txt"))
+        documents = [Document(f"{language}/{p.stem}", language, p.read_bytes().decode()) for p in files]
+        for document in Tagger.load(language).tag(documents):
+            expected += [(document.doc_id, s.start, s.end, s.entity_type, document.mention(s)) for s in document.spans]
+    assert len(expected) > 100
+    actual = read_spans(spark, str(output)).select(*columns)
+    assertDataFrameEqual(actual, spark.createDataFrame(expected, actual.schema))
+
+
+def test_offsets_cut_the_mention_out_of_the_file_in_python_spark_and_duckdb(
+    spark: SparkSession, run: tuple[Path, RunSummary]
+) -> None:
+    output, _ = run
+    name = "es/11_nota_movil_emoji"
+    text = (NOTES / f"{name}.txt").read_bytes().decode()
+    spans = read_spans(spark, str(output)).where(f"doc_id = '{name}'").collect()
+    assert spans
+    frame = spark.createDataFrame([(text,)], "t string")
+    for span in spans:
+        length = span.end_offset - span.start_offset
+        assert text[span.start_offset : span.end_offset] == span.text
+        assert frame.selectExpr(f"substr(t, {span.start_offset + 1}, {length}) s").first().s == span.text
+        assert (
+            duckdb.execute("SELECT substr(?, ?, ?)", [text, span.start_offset + 1, length]).fetchone()[0] == span.text
+        )
+
+
+def test_duckdb_and_spark_answer_the_packaged_queries_alike(spark: SparkSession, run: tuple[Path, RunSummary]) -> None:
+    output, _ = run
+    read_documents(spark, str(output)).createOrReplaceTempView("documents")
+    read_spans(spark, str(output)).createOrReplaceTempView("spans")
+    spark.sql(packaged_sql("spans_current"))
+    tables = open_tables(output)
+    for name in ("top_mentions", "documents_by_outcome"):
+        from_spark = [tuple(row) for row in spark.sql(packaged_sql(name)).collect()]
+        assert from_spark
+        assert from_spark == tables.execute(packaged_sql(name)).fetchall(), name
+
+
+def test_rows_that_cannot_be_annotated_are_kept_with_their_reason(spark: SparkSession, tmp_path: Path) -> None:
+    records = [
+        {"id": "a", "note": "Toma bisoprolol.", "lang": "es", "ward": 4},
+        {"id": "b", "note": "Prend du bisoprolol.", "lang": "fr", "ward": 5},
+        {"id": "c", "note": "  ", "lang": "es", "ward": 6},
+        {"note": "Assume bisoprololo.", "lang": "it", "ward": 7},
+    ]
+    spark.createDataFrame(records, "id string, note string, lang string, ward int").write.parquet(str(tmp_path / "in"))
+    settings = Settings(id_column="id", text_column="note", language_column="lang", keep=("ward",))
+    summary = annotate(spark, str(tmp_path / "in"), str(tmp_path / "out"), settings)
+    assert summary.rows == {"annotated": 1, "unsupported_language": 1, "empty_text": 1, "null_id": 1}
+    rows = spark.read.parquet(str(tmp_path / "out/documents")).orderBy("ward").collect()
+    assert [(r.doc_id, r.ward, r.status, r.reason, r.n_spans) for r in rows] == [
+        ("a", 4, "annotated", None, 1),
+        ("b", 5, "rejected", "unsupported_language", None),
+        ("c", 6, "rejected", "empty_text", None),
+        (None, 7, "rejected", "null_id", None),
+    ]
+    assert rows[0].model_id is not None
+    assert {r.model_id for r in rows[1:]} == {None}
+
+
+def test_the_same_run_again_replaces_its_batch_and_another_input_adds_one(spark: SparkSession, tmp_path: Path) -> None:
+    notes, output = tmp_path / "notes.jsonl", str(tmp_path / "out")
+    notes.write_text(json.dumps({"doc_id": "a", "language": "en", "text": "Takes warfarin and aspirin."}) + "\n")
+    annotate(spark, str(notes), output, Settings())
+    first = [tuple(r) for r in read_spans(spark, output).collect()]
+    annotate(spark, str(notes), output, Settings())
+    assert [tuple(r) for r in read_spans(spark, output).collect()] == first
+    assert read_documents(spark, output).count() == 1
+    other = tmp_path / "other.jsonl"
+    other.write_text(json.dumps({"doc_id": "b", "language": "en", "text": "Takes warfarin."}) + "\n")
+    annotate(spark, str(other), output, Settings())
+    assert read_documents(spark, output).count() == 2
+
+
+def test_a_first_run_without_any_mention_leaves_readable_empty_tables(spark: SparkSession, tmp_path: Path) -> None:
+    notes, output = tmp_path / "notes.jsonl", tmp_path / "out"
+    notes.write_text(json.dumps({"doc_id": "a", "language": "xx", "text": "…"}) + "\n")
+    annotate(spark, str(notes), str(output), Settings())
+    assert read_spans(spark, str(output)).collect() == []
+    assert read_documents(spark, str(output)).count() == 1
+    assert open_tables(output).execute("SELECT count(*) FROM spans_current").fetchone() == (0,)

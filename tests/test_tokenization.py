@@ -1,0 +1,191 @@
+"""Tokens and their places in the untouched text."""
+
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from awkward import awkward_texts
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+from cardio_ner import tokenization
+from cardio_ner.tokenization import DocumentTokenizer, Tokens
+
+SPLITTABLE = st.lists(
+    st.sampled_from(
+        [
+            "aspirina",
+            "ao\u0301rtica",
+            "día",
+            "5",
+            "mg",
+            ".",
+            "\U0001f48a\ufe0f",
+            "\r\n",
+            " ",
+            "  ",
+            "\n",
+            "\u00a0",
+            "x\u200by",
+        ]
+    ),
+    max_size=60,
+).map(" ".join)
+
+
+def cuts(text: str, tokens: Tokens) -> list[str]:
+    return [text[start:end] for start, end in zip(tokens.starts, tokens.ends, strict=True)]
+
+
+def pieces_of(tokenizer: DocumentTokenizer, tokens: Tokens) -> list[str]:
+    return [tokenizer.backend.id_to_token(int(i)) for i in tokens.ids]
+
+
+def folded(cut: str) -> str:
+    """What a lower-casing, accent-stripping BERT makes of a stretch of text, written down independently."""
+    bare = (c for c in unicodedata.normalize("NFD", cut) if unicodedata.category(c) not in ("Mn", "Cc", "Cf"))
+    return "".join(bare).lower()
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=awkward_texts)
+@example(text="n\u0303")
+@example(text="\u0301a")
+@example(text="a\u0301\u0323 \u0301b")
+def test_each_place_cuts_out_what_the_token_says(tokenizer: DocumentTokenizer, text: str) -> None:
+    tokens = tokenizer([text])[0]
+    for piece, cut in zip(pieces_of(tokenizer, tokens), cuts(text, tokens), strict=True):
+        assert cut
+        assert piece == "[UNK]" or folded(cut) == piece.removeprefix("##")
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=awkward_texts)
+def test_places_are_in_order_and_neither_cut_a_character_nor_hold_outer_space(
+    tokenizer: DocumentTokenizer, text: str
+) -> None:
+    tokens = tokenizer([text])[0]
+    assert (tokens.starts >= 0).all()
+    assert (tokens.ends <= len(text)).all()
+    assert (tokens.ends[:-1] <= tokens.starts[1:]).all()
+    for end, cut in zip(tokens.ends, cuts(text, tokens), strict=True):
+        assert cut == cut.strip()
+        assert end == len(text) or unicodedata.category(text[end]) != "Mn" or text[end] in cut or end in tokens.starts
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=awkward_texts)
+def test_no_letter_digit_or_emoji_is_left_outside_the_tokens(tokenizer: DocumentTokenizer, text: str) -> None:
+    tokens = tokenizer([text])[0]
+    inside = {at for start, end in zip(tokens.starts, tokens.ends, strict=True) for at in range(start, end)}
+    assert all(at in inside for at, c in enumerate(text) if c.isalnum() or unicodedata.category(c) == "So")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("aórtica aspirina", ["aórtica", "aspirina"]),
+        ("ao\u0301rtica aspirina", ["ao\u0301rtica", "aspirina"]),
+        ("aorticá\u0323 x", ["aorticá\u0323", "x"]),
+        ("dolor\r\nagudo", ["dolor", "agudo"]),
+        ("dolor\u00a0agudo", ["dolor", "agudo"]),
+        ("\ufeffdolor", ["dolor"]),
+        ("do\u200blor agudo", ["do\u200blor", "agudo"]),
+        ("\N{PILL}\ufe0f aspirina", ["\N{PILL}\ufe0f", "aspirina"]),
+        ("\U0001f469\u200d\u2695\ufe0f mg", ["\U0001f469\u200d\u2695\ufe0f", "mg"]),
+        ("\u2764\ufe0fdolor", ["\u2764\ufe0fdolor"]),
+    ],
+)
+def test_places_count_code_points_of_the_text_as_it_came(
+    tokenizer: DocumentTokenizer, text: str, expected: list[str]
+) -> None:
+    assert cuts(text, tokenizer([text])[0]) == expected
+
+
+@pytest.mark.parametrize("text", ["", " ", "\r\n\t ", "\u200b\ufeff", "\u0301"])
+def test_a_text_without_anything_to_read_has_no_token(tokenizer: DocumentTokenizer, text: str) -> None:
+    tokens = tokenizer([text])[0]
+    assert len(tokens) == 0
+    assert [len(places) for places in tokens.word_places()] == [0, 0, 0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=SPLITTABLE, piece_chars=st.integers(1, 40))
+def test_a_long_text_in_pieces_has_the_tokens_of_the_short_way(
+    tokenizer: DocumentTokenizer, text: str, piece_chars: int
+) -> None:
+    whole = tokenizer([text])[0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokenization, "PIECE_CHARS", piece_chars)
+        assert len(list(tokenization._pieces(text))) > 1 or len(text) <= piece_chars or " " not in text[piece_chars:]
+        pieced = tokenizer([text])[0]
+    for name in ("ids", "starts", "ends", "begins_word"):
+        assert (getattr(pieced, name) == getattr(whole, name)).all(), name
+
+
+def test_a_long_text_goes_through_in_pieces(tokenizer: DocumentTokenizer) -> None:
+    text = "aspirina 100 mg/día " * 5000
+    pieces = list(tokenization._pieces(text))
+    tokens = tokenizer([text])[0]
+    assert len(pieces) == 5
+    assert max(end - start for start, end in pieces) < tokenization.PIECE_CHARS + 20
+    assert len(tokens) == 5000 * len(tokenizer(["aspirina 100 mg/día"])[0])
+    assert cuts(text, tokens)[-1] == "día"
+    assert tokens.ends[-1] == len(text) - 1
+
+
+def test_a_text_without_any_space_stays_whole(tokenizer: DocumentTokenizer) -> None:
+    tokens = tokenizer(["x." * 30_000])[0]
+    assert len(tokens) == 60_000
+    assert tokens.ends[-1] == 60_000
+
+
+def test_texts_of_a_batch_do_not_touch_each_other(tokenizer: DocumentTokenizer) -> None:
+    texts = ["dolor agudo", "", "aspirina 100 mg/día " * 2000, "ao\u0301rtica"]
+    for text, tokens in zip(texts, tokenizer(texts), strict=True):
+        alone = tokenizer([text])[0]
+        assert (tokens.ids == alone.ids).all()
+        assert (tokens.starts == alone.starts).all()
+        assert (tokens.ends == alone.ends).all()
+
+
+def test_padding_and_truncation_of_tokenizer_json_are_off(two_group_checkpoint: Path) -> None:
+    backend = Tokenizer.from_file(str(two_group_checkpoint / "tokenizer.json"))
+    assert backend.truncation is not None
+    assert backend.padding is not None
+    wrapped = DocumentTokenizer(backend, (), (), 0)
+    long, short = wrapped(["dolor agudo " * 50, "dolor"])
+    assert (len(long), len(short)) == (100, 1)
+
+
+def test_the_special_tokens_of_a_window_are_found_and_the_texts_tokens_hold_none(tokenizer: DocumentTokenizer) -> None:
+    token_to_id = tokenizer.backend.token_to_id
+    assert tokenizer.prefix_ids == (token_to_id("[CLS]"),)
+    assert tokenizer.suffix_ids == (token_to_id("[SEP]"),)
+    assert tokenizer.pad_id == token_to_id("[PAD]")
+    assert tokenizer.n_special_tokens == 2
+    assert pieces_of(tokenizer, tokenizer(["dolor agudo"])[0]) == ["dolor", "agudo"]
+
+
+def test_word_places_join_the_pieces_of_a_word(tokenizer: DocumentTokenizer) -> None:
+    text = "xdolor 100mg, ao\u0301rticas"
+    tokens = tokenizer([text])[0]
+    first, starts, ends = tokens.word_places()
+    assert [text[s:e] for s, e in zip(starts, ends, strict=True)] == ["xdolor", "100mg", ",", "ao\u0301rticas"]
+    assert len(tokens) > len(first)
+    assert tokens.begins_word[first].all()
+    assert (starts == tokens.starts[first]).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(text=awkward_texts)
+def test_words_are_whole_and_cover_every_token(tokenizer: DocumentTokenizer, text: str) -> None:
+    tokens = tokenizer([text])[0]
+    first, starts, ends = tokens.word_places()
+    pieces = pieces_of(tokenizer, tokens)
+    assert [not piece.startswith("##") for piece in pieces] == tokens.begins_word.tolist()
+    owner = np.searchsorted(first, np.arange(len(tokens)), side="right") - 1
+    assert (starts[owner] <= tokens.starts).all()
+    assert (tokens.ends <= ends[owner]).all()
