@@ -1,11 +1,13 @@
 """TagScheme: spans to tags and back."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from awkward import awkward_texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from awkward_texts import awkward_texts
 from cardio_ner.document import DISEASE, MEDICATION, Span
 from cardio_ner.errors import TagError
 from cardio_ner.tags import LabelGroup, TagScheme
@@ -25,7 +27,7 @@ def runs_of(draw: st.DrawFn, starts: np.ndarray, ends: np.ndarray) -> list[tuple
     """Stretches of units that do not touch the same characters, as places in the text."""
     borders = sorted(draw(st.sets(st.integers(0, len(starts)), max_size=8)))
     found: list[tuple[int, int]] = []
-    for first, last in zip(borders, borders[1:], strict=False):
+    for first, last in pairwise(borders):
         start, end = int(starts[first]), int(ends[last - 1])
         solid = (starts[first:last] < ends[first:last]).all()
         if solid and (not found or found[-1][1] <= start) and draw(st.booleans()):

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from awkward import awkward_texts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from awkward_texts import awkward_texts
 from cardio_ner import tokenization
 from cardio_ner.tokenization import DocumentTokenizer, Tokens
 
@@ -123,6 +123,15 @@ def test_a_long_text_in_pieces_has_the_tokens_of_the_short_way(
         pieced = tokenizer([text])[0]
     for name in ("ids", "starts", "ends", "begins_word"):
         assert (getattr(pieced, name) == getattr(whole, name)).all(), name
+
+
+@pytest.mark.parametrize("control", ["\x0b", "\x0c", "\x1c", "\x85"])
+def test_a_long_text_is_not_cut_where_the_tokenizer_sees_no_space(tokenizer: DocumentTokenizer, control: str) -> None:
+    half = "dolor " * (tokenization.PIECE_CHARS // 6) + "infarto"
+    text = f"{half[: tokenization.PIECE_CHARS]}{control}agudo"
+    whole, alone = tokenizer([text])[0], tokenizer([text[-20:]])[0]
+    assert whole.ids[-5:].tolist() == alone.ids[-5:].tolist()
+    assert whole.begins_word[-5:].tolist() == alone.begins_word[-5:].tolist()
 
 
 def test_a_long_text_goes_through_in_pieces(tokenizer: DocumentTokenizer) -> None:

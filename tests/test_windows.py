@@ -1,5 +1,7 @@
 """Windows: cover, overlap, most central copy."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,7 +39,7 @@ def test_windows_fit_overlap_enough_and_leave_no_stub(n_tokens: int, size: tuple
     assert max(lengths) - min(lengths) <= 1
     assert windows[0].start == 0
     assert windows[-1].end == n_tokens
-    for left, right in zip(windows, windows[1:], strict=False):
+    for left, right in pairwise(windows):
         assert left.start < right.start
         assert left.end - right.start >= overlap_tokens
 

@@ -23,7 +23,7 @@ _MARK_RANGES = (
     "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u200c-\u200d\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
 )
 _MARKS = re.compile(f"[{_MARK_RANGES}]")
-_SPACE = re.compile(r"\s")
+_SPACE = re.compile(r"[ \t\r\n]")  # not \s: BERT deletes form feeds and the like, so a cut there would part one word
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from cardio_ner.corpus.multicardioner import (
 from cardio_ner.corpus.tsv import read_tsv
 from cardio_ner.document import DISEASE, LANGUAGES, MEDICATION, Document
 from cardio_ner.errors import CorpusError
+from tiny_corpus import write_official_layout
 
 
 def n_mentions(documents: tuple[Document, ...], entity_type: str) -> int:
@@ -75,7 +75,7 @@ def test_another_language_is_refused(official_data: Path) -> None:
 
 
 @pytest.fixture
-def spoilt(write_official_layout: Callable[[Path], Path], tmp_path: Path) -> Path:
+def spoilt(tmp_path: Path) -> Path:
     """A copy of the layout that the test may spoil."""
     return write_official_layout(tmp_path)
 

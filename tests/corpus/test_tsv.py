@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from awkward import awkward_texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from awkward_texts import awkward_texts
 from cardio_ner.corpus.standoff import Misaligned
 from cardio_ner.corpus.tsv import COLUMNS, read_tsv, write_tsv
 from cardio_ner.document import DISEASE, MEDICATION, Document, Span

@@ -69,10 +69,12 @@ def trim_vocabulary(
 def _select_rows(model: PreTrainedModel, rows: list[int]) -> None:
     old = model.get_input_embeddings()
     assert isinstance(old, torch.nn.Embedding)
-    new = torch.nn.Embedding(len(rows), old.embedding_dim, padding_idx=old.padding_idx)
+    padding = rows.index(old.padding_idx) if old.padding_idx in rows else None
+    new = torch.nn.Embedding(len(rows), old.embedding_dim, padding_idx=padding)
     new.weight.data.copy_(old.weight.data[rows])
     model.set_input_embeddings(new)
     model.config.vocab_size = len(rows)
+    model.config.pad_token_id = padding
 
 
 def _rebuild(
@@ -83,8 +85,11 @@ def _rebuild(
     spec["padding"] = spec["truncation"] = None
     for added in spec["added_tokens"]:
         added["id"] = vocabulary[added["content"]]
-    for special in (spec["post_processor"] or {}).get("special_tokens", {}).values():
+    processor = spec["post_processor"] or {}
+    for special in processor.get("special_tokens", {}).values():
         special["ids"] = [vocabulary[token] for token in special["tokens"]]
+    for end in {"cls", "sep"} & processor.keys():
+        processor[end] = [processor[end][0], vocabulary[processor[end][0]]]
     names = {
         name: str(getattr(tokenizer, name))
         for name in ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")

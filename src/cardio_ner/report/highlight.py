@@ -1,10 +1,12 @@
 """A record with its mentions in colour and named, for a terminal.
 
-Contract: the record's characters are shown as they are, in order; only colour, and a small tag after each mention, are
-added. Nested mentions of other types get both colours.
+Contract: the record's characters are shown as they are, in order, but for control characters, which a terminal would
+obey. Only colour, and the type in small letters after each mention, are added. Mentions that overlap show both types.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 from rich.text import Text
 
@@ -15,14 +17,16 @@ OTHER_STYLE = "bold black on yellow"
 
 
 def highlight(document: Document) -> Text:
-    """The record as rich text: each mention in its type's colour, followed by the type in small letters."""
-    text = Text(document.text)
-    for span in document.spans:
-        text.stylize(STYLES.get(span.entity_type, OTHER_STYLE), span.start, span.end)
+    """The record as rich text. It is put together piece by piece: rich drops control characters, so the offsets of the
+    record are not those of the shown text."""
+    edges = {0, len(document.text)} | {edge for span in document.spans for edge in (span.start, span.end)}
     shown = Text()
-    done = 0
-    for span in sorted(document.spans, key=lambda s: (s.end, s.start)):
-        shown.append_text(text[done : span.end])
-        shown.append(f"[{span.entity_type.lower()}]", style="dim")
-        done = span.end
-    return shown.append_text(text[done:])
+    for start, end in pairwise(sorted(edges)):
+        inside = [span for span in document.spans if span.start <= start and end <= span.end]
+        innermost = min(inside, key=lambda span: span.end - span.start, default=None)
+        style = "" if innermost is None else STYLES.get(innermost.entity_type, OTHER_STYLE)
+        shown.append(document.text[start:end], style=style)
+        for span in inside:
+            if span.end == end:
+                shown.append(f"[{span.entity_type.lower()}]", style="dim")
+    return shown

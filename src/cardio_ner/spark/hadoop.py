@@ -27,14 +27,14 @@ def exists(spark: SparkSession, path: str) -> bool:
     return bool(file_system.exists(hadoop_path))
 
 
-def file_names(spark: SparkSession, path: str) -> Iterator[str]:
-    """Names of the files at or below a path, but for hidden ones (`_…`, `.…`)."""
+def files_below(spark: SparkSession, path: str) -> Iterator[Any]:
+    """Hadoop's status (path, length, time) of each file at or below a path, but for hidden ones (`_…`, `.…`)."""
     hadoop_path, file_system = hadoop_path_of(spark, path)
     files = file_system.listFiles(hadoop_path, True)
     while files.hasNext():
-        name = str(files.next().getPath().getName())
-        if not name.startswith(("_", ".")):
-            yield name
+        status = files.next()
+        if not status.getPath().getName().startswith(("_", ".")):
+            yield status
 
 
 def remove(spark: SparkSession, pattern: str) -> None:

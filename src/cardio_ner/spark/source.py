@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cardio_ner.errors import InputError
-from cardio_ner.spark.hadoop import exists, file_names, qualified
+from cardio_ner.spark.hadoop import exists, files_below, qualified
 from cardio_ner.spark.settings import Settings
 
 FORMATS = {
@@ -53,25 +53,18 @@ def _read_table(spark: SparkSession, path: str, chosen: str) -> DataFrame:
 
 
 def _read_texts(spark: SparkSession, path: str, languages: tuple[str, ...]) -> DataFrame:
-    """One row per `.txt` file, its bytes as they are."""
+    """One row per `.txt` file, its bytes as they are. Spark's file sources pass over empty files: they are added."""
     root = qualified(spark, path).rstrip("/")
     root = root.rsplit("/", 1)[0] if root.endswith(".txt") else root
-    frame = (
-        spark.read.option("recursiveFileLookup", True)
-        .option("pathGlobFilter", "*.txt")
-        .text(path, wholetext=True)
-        .select(F.col("value").alias("text"), _plain_path(F.col("_metadata.file_path")).alias("path"))
-    )
-    below = F.regexp_replace(F.substr(F.col("path"), F.length(F.lit(root)) + 2), r"\.txt$", "")
+    reader = spark.read.option("recursiveFileLookup", True).option("pathGlobFilter", "*.txt").format("binaryFile")
+    found = reader.load(path).select("path", F.col("content").cast("string").alias("text"))
+    empty = [(str(file.getPath()), "") for file in files_below(spark, path) if file.getLen() == 0]
+    files = found.unionByName(spark.createDataFrame(empty, found.schema)) if empty else found
+    below = F.regexp_replace(F.substr(F.col("path"), F.lit(len(root) + 2)), r"\.txt$", "")
     folder = F.element_at(F.split(F.col("path"), "/"), -2)
-    language = F.when(folder.isin(*languages), folder)
-    return frame.select("text", below.alias("doc_id"), language.alias("language"))
-
-
-def _plain_path(uri: Column) -> Column:
-    """A file URI as Hadoop's Path prints it: `file:/a b/ñ.txt` (url_decode alone would turn `+` into a space)."""
-    decoded = F.url_decode(F.replace(uri, F.lit("+"), F.lit("%2B")))
-    return F.regexp_replace(decoded, "^file:/+", "file:/")
+    return files.where(F.col("path").endswith(".txt")).select(
+        "text", below.alias("doc_id"), F.when(folder.isin(*languages), folder).alias("language")
+    )
 
 
 def _select(frame: DataFrame, settings: Settings, input_path: str) -> DataFrame:
@@ -113,8 +106,8 @@ def _gate(rows: DataFrame) -> DataFrame:
 
 def _format_of(spark: SparkSession, path: str) -> str:
     """The format that the first known file name tells."""
-    for name in file_names(spark, path):
-        stem = name.lower()
+    for file in files_below(spark, path):
+        stem = str(file.getPath().getName()).lower()
         for suffix in COMPRESSED:
             stem = stem.removesuffix(suffix)
         for suffix, chosen in FORMATS.items():

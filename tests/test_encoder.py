@@ -1,0 +1,80 @@
+"""The encoder: rows in, log-probabilities out; device and precision."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+from cardio_ner.checkpoint import Checkpoint
+from cardio_ner.encoder import Encoder, choose_device, choose_dtype, wrap_tokenizer
+from cardio_ner.errors import CheckpointError, ConfigError
+
+
+@pytest.fixture(scope="module")
+def encoder(two_group_checkpoint: Path) -> Encoder:
+    return Encoder.load(Checkpoint.open(two_group_checkpoint), device="cpu", precision="fp32")
+
+
+def test_probabilities_sum_to_one_within_each_group(encoder: Encoder) -> None:
+    (row,) = encoder.log_probabilities([np.arange(5, 15, dtype=np.int32)])
+    assert row.shape == (10, 6)
+    for columns in encoder.scheme.slices:
+        assert np.exp(row[:, columns]).sum(axis=1) == pytest.approx(np.ones(10), abs=1e-5)
+
+
+def test_they_are_those_of_the_plain_model_on_the_wrapped_text(encoder: Encoder, two_group_checkpoint: Path) -> None:
+    tokens = encoder.tokenizer(["Paciente con infarto agudo."])[0]
+    model = AutoModelForTokenClassification.from_pretrained(two_group_checkpoint).eval()
+    cls, sep = AutoTokenizer.from_pretrained(two_group_checkpoint).convert_tokens_to_ids(["[CLS]", "[SEP]"])
+    with torch.inference_mode():
+        logits = model(input_ids=torch.tensor([[cls, *tokens.ids.tolist(), sep]])).logits[0, 1:-1]
+    expected = torch.cat([logits[:, :3].log_softmax(-1), logits[:, 3:].log_softmax(-1)], dim=-1)
+    (row,) = encoder.log_probabilities([tokens.ids])
+    assert np.abs(row - expected.numpy()).max() < 1e-4
+
+
+def test_a_longer_neighbour_changes_nothing(encoder: Encoder) -> None:
+    short, long = np.arange(5, 9, dtype=np.int32), np.arange(5, 60, dtype=np.int32)
+    alone = encoder.log_probabilities([short])[0]
+    together = encoder.log_probabilities([long, short])
+    assert [len(row) for row in together] == [55, 4]
+    assert np.abs(together[1] - alone).max() < 1e-4
+
+
+def test_precision_chooses_the_weights_type() -> None:
+    cpu = torch.device("cpu")
+    assert choose_dtype("fp32", cpu) == torch.float32
+    assert choose_dtype("bf16", cpu) == torch.bfloat16
+    assert choose_dtype("auto", cpu) in (torch.float32, torch.bfloat16)
+    with pytest.raises(ConfigError, match="precision 'fp8': expected one of auto, bf16, fp32"):
+        choose_dtype("fp8", cpu)
+
+
+def test_the_precision_asked_for_is_that_of_the_loaded_weights(two_group_checkpoint: Path) -> None:
+    checkpoint = Checkpoint.open(two_group_checkpoint)
+    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        assert {p.dtype for p in Encoder.load(checkpoint, device="cpu", precision=precision).model.parameters()} == {
+            dtype
+        }
+
+
+def test_a_device_that_torch_does_not_know_is_refused() -> None:
+    with pytest.raises(ConfigError, match="device 'abacus': expected auto, cpu, cuda"):
+        choose_device("abacus")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_cuda_without_cuda_is_refused_and_auto_is_the_cpu() -> None:
+    with pytest.raises(ConfigError, match="no CUDA device"):
+        choose_device("cuda:0")
+    assert choose_device().type == "cpu"
+
+
+def test_a_tokenizer_without_offsets_is_refused(two_group_checkpoint: Path) -> None:
+    class Slow:
+        """As a tokenizer written in Python looks: no Rust backend."""
+
+    with pytest.raises(CheckpointError, match="Slow has no fast"):
+        wrap_tokenizer(Slow())  # type: ignore[arg-type]

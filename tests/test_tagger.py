@@ -1,0 +1,219 @@
+"""The tagger, on tiny random models: same spans whatever the batching, exact offsets, any length."""
+
+import dataclasses
+import unicodedata
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoModelForTokenClassification
+
+from awkward_texts import awkward_texts
+from cardio_ner.decoding import best_legal_path
+from cardio_ner.document import Document
+from cardio_ner.encoder import Encoder
+from cardio_ner.errors import CheckpointError
+from cardio_ner.tagger import LOOK_AHEAD_CHARS, Tagger
+from cardio_ner.windows import cut_windows
+from tiny_models import CLINICAL_TEXT
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def tagger(two_group_checkpoint: Path) -> Tagger:
+    return Tagger.load(two_group_checkpoint, device="cpu", precision="fp32")
+
+
+def doc(text: str, name: str = "a") -> Document:
+    return Document(name, "es", text)
+
+
+def with_budget(tagger: Tagger, max_tokens_per_batch: int) -> Tagger:
+    return dataclasses.replace(tagger, max_tokens_per_batch=max_tokens_per_batch)
+
+
+def scored(document: Document) -> list[tuple[int, int, str, float]]:
+    """The spans with their scores, which equality leaves out."""
+    assert all(span.score is not None for span in document.spans)
+    return [(s.start, s.end, s.entity_type, pytest.approx(s.score, abs=1e-4)) for s in document.spans]
+
+
+def test_documents_keep_their_order_their_ids_and_their_texts(tagger: Tagger) -> None:
+    documents = [doc(CLINICAL_TEXT[: 7 * n], f"d{n}") for n in (9, 0, 3, 20, 1, 14)]
+    tagged = list(tagger.tag(documents))
+    assert [(d.doc_id, d.language, d.text) for d in tagged] == [(d.doc_id, d.language, d.text) for d in documents]
+    assert sum(len(d.spans) for d in tagged) > 10
+
+
+def test_both_groups_find_mentions_and_some_overlap(tagger: Tagger) -> None:
+    (found,) = tagger.tag([doc(CLINICAL_TEXT)])
+    assert {span.entity_type for span in found.spans} == {"DISEASE", "MEDICATION"}
+    assert any(left.end > right.start for left, right in pairwise(found.spans))
+    for name in ("DISEASE", "MEDICATION"):
+        of_type = [span for span in found.spans if span.entity_type == name]
+        assert all(left.end <= right.start for left, right in pairwise(of_type))
+
+
+def test_singly_together_and_in_any_batch_size_the_spans_are_the_same(tagger: Tagger) -> None:
+    documents = [doc(CLINICAL_TEXT * n + CLINICAL_TEXT[: 11 * n], f"d{n}") for n in range(5)]
+    together = [scored(d) for d in tagger.tag(documents)]
+    assert [scored(d) for d in with_budget(tagger, 1).tag(documents)] == together
+    assert [scored(d) for d in with_budget(tagger, 100).tag(documents)] == together
+    assert [scored(d) for one in documents for d in tagger.tag([one])] == together
+    assert [scored(d) for d in tagger.tag(reversed(documents))] == together[::-1]
+
+
+def test_the_spans_are_those_of_the_plain_model_on_each_tokens_window(
+    tagger: Tagger, two_group_checkpoint: Path
+) -> None:
+    text = CLINICAL_TEXT * 2
+    tokens = tagger.encoder.tokenizer([text])[0]
+    model = AutoModelForTokenClassification.from_pretrained(two_group_checkpoint).eval()
+    wrapping = tagger.encoder.tokenizer
+    logits = np.full((len(tokens), 6), np.nan, dtype=np.float32)
+    for w in cut_windows(len(tokens), window_tokens=22, overlap_tokens=8):
+        ids = [*wrapping.prefix_ids, *tokens.ids[w.start : w.end].tolist(), *wrapping.suffix_ids]
+        with torch.inference_mode():
+            of_window = model(input_ids=torch.tensor([ids])).logits[0, 1:-1].numpy()
+        logits[w.keep_start : w.keep_end] = of_window[w.keep_start - w.start : w.keep_end - w.start]
+    logp = [torch.from_numpy(logits[:, columns]).log_softmax(-1).numpy() for columns in tagger.encoder.scheme.slices]
+    paths = [best_legal_path(rows, group) for rows, group in zip(logp, tagger.encoder.scheme.groups, strict=True)]
+    expected = tagger.encoder.scheme.decode(np.stack(paths), tokens.starts, tokens.ends)
+    assert len(tokens) > 3 * 22
+    (found,) = tagger.tag([doc(text)])
+    assert list(found.spans) == expected
+
+
+def test_a_long_document_goes_through_in_bounded_batches(tagger: Tagger, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (CLINICAL_TEXT + "\r\n") * (300_000 // len(CLINICAL_TEXT))
+    tagger = dataclasses.replace(tagger, window_tokens=128, overlap_tokens=32)
+    costs: list[int] = []
+    plain = Encoder.log_probabilities
+
+    def watched(self: Encoder, rows: list[np.ndarray]) -> list[np.ndarray]:
+        costs.append(len(rows) * (max(map(len, rows)) + 2))
+        return plain(self, rows)
+
+    monkeypatch.setattr(Encoder, "log_probabilities", watched)
+    (small,) = with_budget(tagger, 512).tag_counted([doc(text)])
+    assert max(costs) <= 512
+    (large,) = with_budget(tagger, 8192).tag_counted([doc(text)])
+    assert 512 < max(costs) <= 8192
+    assert small.document.spans == large.document.spans
+    assert small.n_tokens == len(tagger.encoder.tokenizer([text])[0])
+    assert small.document.spans[-1].end > len(text) - len(CLINICAL_TEXT)
+    assert len({span.start // 10_000 for span in small.document.spans}) == len(text) // 10_000 + 1
+
+
+@pytest.mark.parametrize("text", ["", " ", "\r\n\t", "\u200b", "\ufeff", "\x00"])
+def test_a_text_without_anything_to_read_has_no_mention(tagger: Tagger, text: str) -> None:
+    (tagged,) = tagger.tag_counted([doc(text)])
+    assert tagged.n_tokens == 0
+    assert tagged.document == doc(text)
+
+
+def test_no_document_is_no_document(tagger: Tagger) -> None:
+    assert list(tagger.tag([])) == []
+
+
+def test_documents_are_read_ahead_only_up_to_a_bound(tagger: Tagger) -> None:
+    taken = 0
+
+    def watched() -> Iterator[Document]:
+        nonlocal taken
+        for _ in range(12):
+            taken += 1
+            yield doc(" " * (LOOK_AHEAD_CHARS // 4), f"d{taken}")
+
+    assert next(tagger.tag(watched())).doc_id == "d1"
+    assert taken == 4
+
+
+@settings(max_examples=80, deadline=None)
+@given(text=awkward_texts)
+def test_mentions_begin_and_end_with_tokens_and_never_with_space_or_before_a_mark(tagger: Tagger, text: str) -> None:
+    tokens = tagger.encoder.tokenizer([text])[0]
+    (found,) = tagger.tag([doc(text)])
+    for span in found.spans:
+        mention = found.mention(span)
+        assert mention == text[span.start : span.end] == mention.strip()
+        assert span.start in tokens.starts
+        assert span.end in tokens.ends
+        assert span.score is not None
+        if span.end < len(text) and span.end not in tokens.starts:
+            assert not unicodedata.category(text[span.end]).startswith("M")
+
+
+@settings(max_examples=40, deadline=None)
+@given(texts=st.lists(awkward_texts, max_size=6))
+def test_awkward_texts_do_not_disturb_each_other(tagger: Tagger, texts: list[str]) -> None:
+    documents = [doc(text, f"d{n}") for n, text in enumerate(texts)]
+    together = [d.spans for d in tagger.tag(documents)]
+    assert [d.spans for one in documents for d in tagger.tag([one])] == together
+
+
+def test_composed_and_decomposed_accents_give_the_same_mentions(tagger: Tagger) -> None:
+    composed = unicodedata.normalize("NFC", CLINICAL_TEXT)
+    decomposed = unicodedata.normalize("NFD", CLINICAL_TEXT)
+    assert len(decomposed) > len(composed)
+    first, second = tagger.tag([doc(composed, "c"), doc(decomposed, "d")])
+    assert [unicodedata.normalize("NFC", second.mention(s)) for s in second.spans] == [
+        first.mention(s) for s in first.spans
+    ]
+    assert any(s.end - s.start != len(unicodedata.normalize("NFC", second.mention(s))) for s in second.spans)
+
+
+def in_a_word(text: str, offset: int) -> bool:
+    return 0 < offset < len(text) and text[offset - 1].isalnum() and text[offset].isalnum()
+
+
+def test_word_boundaries_never_cut_a_word_and_token_boundaries_do(tagger: Tagger) -> None:
+    text = "xdolory zaspirinas paciente100mg wheparinaq, furosemidax dolorosa unlikely vocabulary. " * 10
+    assert text.isascii()
+
+    def n_cut(boundaries: str) -> tuple[int, int]:
+        (found,) = dataclasses.replace(tagger, boundaries=boundaries).tag([doc(text)])
+        return len(found.spans), sum(in_a_word(text, s.start) + in_a_word(text, s.end) for s in found.spans)
+
+    n_words, cut_by_words = n_cut("word")
+    _, cut_by_tokens = n_cut("token")
+    assert n_words > 5
+    assert cut_by_words == 0
+    assert cut_by_tokens > 0
+
+
+def test_a_hub_model_with_one_group_and_its_own_label_order_tags(hub_checkpoint: Path) -> None:
+    tagger = Tagger.load(hub_checkpoint, device="cpu", precision="fp32")
+    text = CLINICAL_TEXT * 5
+    (found,) = tagger.tag([doc(text)])
+    assert {span.entity_type for span in found.spans} == {"DISO", "DRUG"}
+    assert all(left.end <= right.start for left, right in pairwise(found.spans))
+    assert [d.spans for d in with_budget(tagger, 64).tag([doc(text)])] == [found.spans]
+
+
+def test_bf16_scores_stay_within_two_hundredths_of_themselves_across_batchings(two_group_checkpoint: Path) -> None:
+    tagger = Tagger.load(two_group_checkpoint, device="cpu", precision="bf16")
+    documents = [doc(CLINICAL_TEXT * n, f"d{n}") for n in range(1, 5)]
+    together = [d.spans for d in tagger.tag(documents)]
+    singly = [d.spans for one in documents for d in with_budget(tagger, 1).tag([one])]
+    assert singly == together
+    for left, right in zip(sum(singly, ()), sum(together, ()), strict=True):
+        assert left.score == pytest.approx(right.score, abs=0.02)
+
+
+def test_the_tagger_carries_the_checkpoints_settings(two_group_checkpoint: Path) -> None:
+    tagger = Tagger.load(str(two_group_checkpoint), device="cpu", max_tokens_per_batch=77)
+    assert (tagger.window_tokens, tagger.overlap_tokens, tagger.boundaries) == (24, 8, "token")
+    assert tagger.max_tokens_per_batch == 77
+    assert tagger.model_id.startswith("m")
+
+
+def test_a_name_that_is_no_model_is_refused() -> None:
+    with pytest.raises(CheckpointError, match="no such folder"):
+        Tagger.load("./no-such-checkpoint", device="cpu")

@@ -1,0 +1,52 @@
+"""A checkpoint becomes package data: its files, its card, and nothing else; and those that ship are as promised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cardio_ner.checkpoint import Checkpoint, packaged_model
+from cardio_ner.document import DISEASE, MEDICATION
+from cardio_ner.errors import ConfigError
+from cardio_training import shipping
+from cardio_training.shipping import FILES, MAX_WEIGHTS_BYTES, model_card, ship
+
+TYPES = {"es": (DISEASE, MEDICATION), "en": (MEDICATION,), "it": (MEDICATION,)}
+
+
+@pytest.mark.parametrize("language", TYPES)
+def test_what_ships_is_small_complete_and_scored_on_documents_it_did_not_learn(language: str) -> None:
+    folder = packaged_model(language)
+    checkpoint = Checkpoint.open(folder)
+    manifest = checkpoint.manifest
+    assert {path.name for path in folder.iterdir()} == {*FILES, "README.md"}
+    assert (folder / "model.safetensors").stat().st_size <= MAX_WEIGHTS_BYTES
+    assert checkpoint.scheme.entity_types == TYPES[language]
+    assert manifest.training_data["held_out_fold"] in range(5)
+    assert set(manifest.dev_scores["strict_f1"]) == {f"{language}/{name}" for name in TYPES[language]}
+    assert manifest.git_commit
+
+
+@pytest.mark.parametrize("language", TYPES)
+def test_the_card_that_ships_is_the_one_its_manifest_gives(language: str) -> None:
+    checkpoint = Checkpoint.open(packaged_model(language))
+    written = (checkpoint.folder / "README.md").read_text(encoding="utf-8")
+    assert written == model_card(checkpoint, recipe_file=f"conf/training/{language}.yaml")
+    for part in ("CC BY 4.0", "negated", "evaluate.py", checkpoint.manifest.training_data["sha256"]):
+        assert part in written
+
+
+def test_shipping_copies_the_checkpoint_unchanged(tmp_path: Path) -> None:
+    source = packaged_model("es")
+    ship(source, tmp_path / "es", recipe_file="conf/training/es.yaml")
+    assert Checkpoint.open(tmp_path / "es").model_id == Checkpoint.open(source).model_id
+    for name in FILES:
+        assert (tmp_path / "es" / name).read_bytes() == (source / name).read_bytes()
+
+
+def test_weights_over_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipping, "MAX_WEIGHTS_BYTES", 1_000)
+    with pytest.raises(ConfigError, match="expected at most 1000"):
+        ship(packaged_model("es"), tmp_path / "es", recipe_file="")
+    assert not (tmp_path / "es").exists()

@@ -1,0 +1,212 @@
+"""The real training run, on a tiny corpus and a tiny encoder, until it knows the corpus by heart."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from cardio_ner.checkpoint import Checkpoint
+from cardio_ner.corpus.multicardioner import read_multicardioner
+from cardio_ner.document import DISEASE, MEDICATION
+from cardio_ner.encoder import Encoder
+from cardio_ner.errors import CorpusError
+from cardio_ner.evaluation import strict_score
+from cardio_ner.tagger import Tagger
+from cardio_training import run
+from cardio_training.dataset import IGNORED, documents_digest
+from cardio_training.recipe import Recipe
+from cardio_training.run import build_model, train
+from cardio_training.trainer import grouped_loss
+from tiny_models import TWO_GROUPS
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+N_EPOCHS = 30
+
+
+def recipe_of(output: Path, base_encoder: Path, **changes: object) -> Recipe:
+    values: dict[str, object] = {
+        "output": output,
+        "base_encoder": str(base_encoder),
+        "languages": ["es"],
+        "label_groups": [[DISEASE], [MEDICATION]],
+        "window_tokens": 48,
+        "overlap_tokens": 16,
+        "epochs": N_EPOCHS,
+        "batch_windows": 4,
+        "learning_rate": 5e-3,
+        "token_masking": 0.0,
+    }
+    return Recipe.model_validate(values | changes)
+
+
+@pytest.fixture(scope="module")
+def trained(
+    one_thread: None, hub_checkpoint: Path, official_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Recipe:
+    """A finished run; the base is a model with another head, as an encoder from the hub may be."""
+    recipe = recipe_of(tmp_path_factory.mktemp("run"), hub_checkpoint)
+    assert train(recipe, data=official_data) == recipe.output / "checkpoint"
+    return recipe
+
+
+def head_of(folder: Path) -> torch.Tensor:
+    model = Encoder.load(Checkpoint.open(folder), device="cpu", precision="fp32").model
+    return torch.cat([model.classifier.weight, model.classifier.bias[:, None]], dim=1)
+
+
+def test_the_checkpoint_reopens_and_knows_the_training_documents_by_heart(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path
+) -> None:
+    """Without a held-out fold the last epoch is kept, so this does not hang on which epoch a tiny fold prefers."""
+    folder = train(recipe_of(tmp_path, hub_checkpoint, epochs=60, held_out_fold=None), data=official_data)
+    corpus = read_multicardioner(official_data, "es")
+    learnt = corpus.train + corpus.dev
+    found = list(Tagger.load(folder, device="cpu").tag(learnt))
+    for entity_type in (DISEASE, MEDICATION):
+        assert strict_score(learnt, found, entity_type=entity_type).f1 >= 0.95
+
+
+def test_the_manifest_says_what_it_was_trained_on_and_how(trained: Recipe, official_data: Path) -> None:
+    manifest = Checkpoint.open(trained.output / "checkpoint").manifest
+    learnt, _ = read_multicardioner(official_data, "es").fold(0)
+    assert manifest.languages == ("es",)
+    assert manifest.label_groups == tuple(group.labels for group in TWO_GROUPS.groups)
+    assert (manifest.window_tokens, manifest.overlap_tokens, manifest.boundaries) == (48, 16, "token")
+    assert manifest.base_encoder == trained.base_encoder
+    assert manifest.training_data["sha256"] == documents_digest(learnt)
+    assert manifest.training_data["documents"] == len(learnt) == 11
+    assert manifest.training_data["held_out_fold"] == 0
+    assert manifest.training_data["n_mentions"] == 44
+    assert manifest.recipe == trained.model_dump(mode="json")
+    assert manifest.licence == trained.licence
+
+
+def test_the_manifests_scores_are_those_of_the_checkpoint_on_the_held_out_documents(
+    trained: Recipe, official_data: Path
+) -> None:
+    manifest = Checkpoint.open(trained.output / "checkpoint").manifest
+    _, held_out = read_multicardioner(official_data, "es").fold(0)
+    found = list(Tagger.load(trained.output / "checkpoint", device="cpu").tag(held_out))
+    assert set(manifest.dev_scores["strict_f1"]) == {"es/DISEASE", "es/MEDICATION"}
+    for entity_type in (DISEASE, MEDICATION):
+        expected = strict_score(held_out, found, entity_type=entity_type).f1
+        assert manifest.dev_scores["strict_f1"][f"es/{entity_type}"] == pytest.approx(expected, abs=0.01)
+    assert "fold 0 of 5" in manifest.dev_scores["data"]
+    assert manifest.dev_scores["seed"] == trained.seed
+
+
+def test_weights_are_fp16_safetensors_and_no_pickle(trained: Recipe) -> None:
+    folder = trained.output / "checkpoint"
+    encoder = Encoder.load(Checkpoint.open(folder), device="cpu", precision="fp32")
+    n_parameters = sum(p.numel() for p in encoder.model.parameters())
+    assert (folder / "model.safetensors").stat().st_size < 2 * n_parameters + 10_000
+    assert not list(folder.glob("*.bin"))
+    assert not list(folder.glob("*.pt"))
+
+
+def test_each_epoch_was_scored_and_the_history_kept(trained: Recipe) -> None:
+    history = json.loads((trained.output / "history.json").read_text(encoding="utf-8"))
+    assert sum("eval_strict_f1" in entry for entry in history) == N_EPOCHS
+    assert any("loss" in entry or "train_loss" in entry for entry in history)
+
+
+def test_a_finished_run_gives_its_checkpoint_again_without_training(trained: Recipe, official_data: Path) -> None:
+    folder = trained.output / "checkpoint"
+    before = Checkpoint.open(folder).model_id
+    states = {path.name for path in (trained.output / "trainer").iterdir()}
+    shutil.rmtree(folder)
+    assert train(trained, data=official_data) == folder
+    assert Checkpoint.open(folder).model_id == before
+    assert {path.name for path in (trained.output / "trainer").iterdir()} == states
+
+
+def test_a_stopped_run_goes_on_where_it_stopped(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbroken = recipe_of(tmp_path / "unbroken", hub_checkpoint, epochs=2, held_out_fold=None)
+    train(unbroken, data=official_data)
+    stopped = unbroken.model_copy(update={"output": tmp_path / "stopped"})
+    first_half = sorted((unbroken.output / "trainer").glob("checkpoint-*"), key=lambda p: int(p.name[11:]))[0]
+    shutil.copytree(first_half, stopped.output / "trainer" / first_half.name)
+    given: list[object] = []
+    plain = run.NerTrainer.training_step
+
+    def counted(self: run.NerTrainer, *args: object, **kwargs: object) -> torch.Tensor:
+        given.append(self.state.global_step)
+        return plain(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(run.NerTrainer, "training_step", counted)
+    train(stopped, data=official_data)
+    assert given[0] == int(first_half.name[11:]) == len(given)
+    assert torch.allclose(head_of(stopped.output / "checkpoint"), head_of(unbroken.output / "checkpoint"), atol=1e-3)
+
+
+def test_a_run_over_all_documents_is_unscored(hub_checkpoint: Path, official_data: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(
+        tmp_path, hub_checkpoint, epochs=1, held_out_fold=None, languages=["es", "it"], token_masking=0.1
+    )
+    manifest = Checkpoint.open(train(recipe, data=official_data)).manifest
+    assert manifest.dev_scores == {}
+    assert manifest.training_data["documents"] == 26
+    assert manifest.languages == ("es", "it")
+
+
+@pytest.mark.parametrize("label_groups", [[[MEDICATION]], [[MEDICATION], [DISEASE]], [[DISEASE], [MEDICATION]]])
+def test_a_second_stage_starts_from_the_heads_of_the_first(
+    trained: Recipe, official_data: Path, tmp_path: Path, label_groups: list[list[str]]
+) -> None:
+    folder = trained.output / "checkpoint"
+    model, _ = build_model(recipe_of(tmp_path, folder, label_groups=label_groups), [], official_data)
+    head = torch.cat([model.classifier.weight, model.classifier.bias[:, None]], dim=1)
+    rows = {DISEASE: slice(0, 3), MEDICATION: slice(3, 6)}
+    assert torch.equal(head, torch.cat([head_of(folder)[rows[name]] for (name,) in label_groups]))
+
+
+def test_a_second_stage_over_one_group_learns_and_opens(trained: Recipe, official_data: Path, tmp_path: Path) -> None:
+    second = recipe_of(
+        tmp_path,
+        trained.output / "checkpoint",
+        languages=["it"],
+        label_groups=[[MEDICATION]],
+        epochs=2,
+        learning_rate=1e-3,
+    )
+    folder = train(second, data=official_data)
+    learnt, _ = read_multicardioner(official_data, "it").fold(0)
+    assert Checkpoint.open(folder).scheme.head_labels == ("O", "B-MEDICATION", "I-MEDICATION")
+    assert strict_score(learnt, list(Tagger.load(folder, device="cpu").tag(learnt))).f1 >= 0.9
+
+
+def test_a_run_without_data_says_where_they_are_expected(hub_checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="no multicardioner/track2 inside"):
+        train(recipe_of(tmp_path / "run", hub_checkpoint), data=tmp_path)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_loss_is_the_sum_over_groups_of_the_mean_over_labelled_tokens() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2, 4, 6)
+    labels = torch.randint(0, 3, (2, 2, 4))
+    labels[0, 0, 2:] = IGNORED
+    labels[1, 1] = IGNORED
+    expected = sum(
+        cross_entropy(logits[..., columns][labels[:, g] != IGNORED], labels[:, g][labels[:, g] != IGNORED])
+        for g, columns in enumerate(TWO_GROUPS.slices)
+    )
+    assert grouped_loss(logits, labels, TWO_GROUPS).item() == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_a_group_without_any_label_adds_nothing_and_learns_nothing() -> None:
+    logits = torch.randn(2, 4, 6, requires_grad=True)
+    labels = torch.zeros(2, 2, 4, dtype=torch.long)
+    labels[:, 0] = IGNORED
+    loss = grouped_loss(logits, labels, TWO_GROUPS)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert logits.grad is not None
+    assert (logits.grad[..., :3] == 0).all()
+    assert (logits.grad[..., 3:] != 0).any()
