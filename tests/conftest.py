@@ -1,9 +1,10 @@
-"""Fixtures that all tests share: tiny checkpoints and a tiny corpus."""
+"""Fixtures that all tests share: tiny checkpoints, a tiny corpus, one real Spark session."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
 import torch
+from pyspark.sql import SparkSession
 from transformers import AutoTokenizer
 
 from cardio_ner.checkpoint import MANIFEST, Manifest
@@ -20,6 +22,8 @@ from cardio_ner.encoder import wrap_tokenizer
 from cardio_ner.tokenization import DocumentTokenizer
 from tiny_corpus import write_official_layout
 from tiny_models import HUB_LABELS, TWO_GROUPS, write_checkpoint
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +74,22 @@ def one_thread() -> Iterator[None]:
 def official_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny corpus, read-only by agreement."""
     return write_official_layout(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """local[2], quiet, listening to this machine only."""
+    os.environ |= {
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
+    builder = SparkSession.builder.master("local[2]").appName("cardio-ner tests")
+    for line in (ROOT / "conf/spark/local.conf").read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            key, value = line.split(None, 1)
+            builder = builder.config(key, value.strip())
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()

@@ -181,6 +181,18 @@ def test_a_package_that_is_not_installed_says_so() -> None:
         resolve_model("package:no_such_package/model")
 
 
+def test_a_package_without_a_name_says_so() -> None:
+    with pytest.raises(CheckpointError, match="expected package:name/folder"):
+        resolve_model("package:")
+
+
+def test_a_window_longer_than_the_models_positions_is_refused(checkpoint_copy: Path) -> None:
+    manifest = json.loads((checkpoint_copy / MANIFEST).read_text())
+    (checkpoint_copy / MANIFEST).write_text(json.dumps(manifest | {"window_tokens": 129}))
+    with pytest.raises(CheckpointError, match="window_tokens is 129, but the model has 128 positions"):
+        Checkpoint.open(checkpoint_copy)
+
+
 def test_a_folder_inside_a_package_is_found() -> None:
     assert resolve_model("package:cardio_ner/corpus").joinpath("brat.py").is_file()
 

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cardio_ner.errors import CheckpointError
+from cardio_ner.errors import CheckpointError, ConfigError, TagError
 from cardio_ner.tags import LabelGroup, TagScheme
 from cardio_ner.windows import check_window
 
@@ -29,6 +29,8 @@ MANIFEST = "cardio_ner.json"
 WEIGHTS = "model.safetensors"
 DEFAULT_WINDOW_TOKENS = 128
 DEFAULT_OVERLAP_TOKENS = 32
+SPECIAL_TOKENS = 2
+"""What a window is wrapped in, in BERT and its kin; an encoder that wraps more gets that much less text."""
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 INFERENCE_FIELDS = {"label_groups", "window_tokens", "overlap_tokens", "boundaries"}
 
@@ -81,8 +83,7 @@ class Checkpoint:
         labels = _labels_of(config, folder)
         manifest_file = folder / MANIFEST
         manifest = _read_manifest(manifest_file) if manifest_file.exists() else _foreign_manifest(labels, config)
-        scheme = TagScheme(tuple(LabelGroup(group) for group in manifest.label_groups))
-        check_window(manifest.window_tokens - 2, manifest.overlap_tokens)
+        scheme = _checked_scheme(manifest, config, folder)
         if scheme.head_labels != labels:
             raise CheckpointError(
                 f"{folder}: {MANIFEST} names the labels {list(scheme.head_labels)}, config.json {list(labels)}: "
@@ -104,12 +105,30 @@ class Checkpoint:
         return "m" + digest.hexdigest()[:16]
 
 
+def _checked_scheme(manifest: Manifest, config: dict[str, Any], folder: Path) -> TagScheme:
+    """The manifest's label groups; its window must advance and fit the model's positions."""
+    try:
+        check_window(manifest.window_tokens - SPECIAL_TOKENS, manifest.overlap_tokens)
+        scheme = TagScheme(tuple(LabelGroup(group) for group in manifest.label_groups))
+    except (ConfigError, TagError) as error:
+        raise CheckpointError(f"{folder}: {error}") from None
+    positions = int(config.get("max_position_embeddings", manifest.window_tokens))
+    if manifest.window_tokens > positions:
+        raise CheckpointError(
+            f"{folder}: window_tokens is {manifest.window_tokens}, but the model has {positions} positions: "
+            f"set window_tokens in {MANIFEST} to {positions} or less"
+        )
+    return scheme
+
+
 def resolve_model(name: str | Path) -> Path:
     """The local folder of a model: a folder, `package:name/sub/folder` inside an installed Python package, or the
     name of a hub model (fetched once, files of weights and tokenizer only)."""
     text = str(name)
     if text.startswith("package:"):
         package, _, inner = text.removeprefix("package:").partition("/")
+        if not package:
+            raise CheckpointError(f"{text!r}: expected package:name/folder")
         try:
             return Path(str(files(package).joinpath(inner)))
         except ModuleNotFoundError:

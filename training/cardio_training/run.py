@@ -80,7 +80,6 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
         raise ConfigError(f"base_encoder {recipe.base_encoder}: no fast tokenizer: offsets need tokenizer.json")
     model = AutoModelForTokenClassification.from_pretrained(
         base,
-        num_labels=scheme.n_labels,
         id2label=dict(enumerate(scheme.head_labels)),
         label2id={label: i for i, label in enumerate(scheme.head_labels)},
         dtype=torch.float32,

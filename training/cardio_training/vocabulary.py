@@ -90,10 +90,8 @@ def _rebuild(
         special["ids"] = [vocabulary[token] for token in special["tokens"]]
     for end in {"cls", "sep"} & processor.keys():
         processor[end] = [processor[end][0], vocabulary[processor[end][0]]]
-    names = {
-        name: str(getattr(tokenizer, name))
-        for name in ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
-    }
     return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(json.dumps(spec)), model_max_length=tokenizer.model_max_length, **names
+        tokenizer_object=Tokenizer.from_str(json.dumps(spec)),
+        model_max_length=tokenizer.model_max_length,
+        **tokenizer.special_tokens_map,
     )
