@@ -118,6 +118,17 @@ def test_a_text_without_anything_to_read_has_no_mention(tagger: Tagger, text: st
     assert tagged.document == doc(text)
 
 
+def test_company_changes_nothing_in_bfloat16_either() -> None:
+    folder = Path(__file__).parents[1] / "examples/notes/es"
+    notes = [doc(path.read_bytes().decode()) for path in sorted(folder.glob("*.txt"))]
+    tagger = Tagger.load("es", device="cpu", precision="bf16")
+    together = list(tagger.tag(notes))
+    alone = [next(tagger.tag([note])) for note in notes]
+    assert [d.spans for d in together] == [d.spans for d in alone]
+    scores = [(a.score, b.score) for x, y in zip(together, alone, strict=True) for a, b in zip(x.spans, y.spans)]
+    assert max(abs((a or 0) - (b or 0)) for a, b in scores) <= 0.02
+
+
 def test_no_document_is_no_document(tagger: Tagger) -> None:
     assert list(tagger.tag([])) == []
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from cardio_ner.batching import padded_length, rows_to_compute
 from cardio_ner.checkpoint import Checkpoint
 from cardio_ner.errors import CheckpointError, ConfigError
 from cardio_ner.tags import Floats, TagScheme
@@ -122,11 +123,15 @@ class Encoder:
         return [logp_BTK[b, first : first + len(row)] for b, row in enumerate(rows)]
 
     def _collate(self, rows: Sequence[NDArray[np.int32]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows wrapped in special tokens and padded: ids and attention mask, each [B, T], on the device."""
+        """Rows wrapped in special tokens and padded, idle rows below: ids and mask, each [B, T], on the device."""
         prefix, suffix = self.tokenizer.prefix_ids, self.tokenizer.suffix_ids
-        width = max(len(row) for row in rows) + len(prefix) + len(suffix)
-        ids_BT = np.full((len(rows), width), self.tokenizer.pad_id, dtype=np.int64)
-        mask_BT = np.zeros((len(rows), width), dtype=np.int64)
+        longest = max(len(row) for row in rows) + len(prefix) + len(suffix)
+        positions = int(getattr(self.model.config, "max_position_embeddings", 0)) or padded_length(longest)
+        width = max(longest, min(padded_length(longest), positions))
+        shape = rows_to_compute(len(rows), width), width
+        ids_BT = np.full(shape, self.tokenizer.pad_id, dtype=np.int64)
+        mask_BT = np.zeros(shape, dtype=np.int64)
+        mask_BT[len(rows) :, 0] = 1  # an idle row must look at something
         for b, row in enumerate(rows):
             length = len(prefix) + len(row) + len(suffix)
             ids_BT[b, :length] = np.concatenate([prefix, row, suffix])

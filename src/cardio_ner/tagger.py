@@ -7,7 +7,7 @@ Contract
 - Nothing is truncated: a text longer than a window is read in overlapping windows.
 - Memory: texts are read ahead up to LOOK_AHEAD_CHARS (or one longer document), logits live for one batch, and
   K float32 per token of the texts read ahead remain.
-- Same checkpoint, same document, any batching: the same spans; scores within 0.02 in bf16.
+- Same checkpoint, same document, any company: the same spans, in bf16 too (see `batching`); scores within 0.02.
 - A mention's score is the least probability over its units (tokens or words), each that of the unit's tag; for the
   last unit, also the probability that the mention does not go on.
 """
