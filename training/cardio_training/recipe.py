@@ -42,7 +42,8 @@ class Recipe(BaseModel):
     """Overlap of windows when learning: more costs time and shows the same tokens twice."""
     boundaries: Boundaries = "token"
     """Where mentions may begin and end when tagging; training always labels every token."""
-    epochs: float = Field(5, gt=0)
+    epochs: float = Field(5, ge=0)
+    """0 learns nothing more: the base checkpoint's groups and one of its languages are taken as they are, and scored."""
     learning_rate: float = Field(3e-4, gt=0)
     batch_windows: int = Field(32, ge=1)
     warmup_fraction: float = Field(0.1, ge=0, lt=1)

@@ -58,7 +58,8 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     examples = _examples(recipe, splits, wrap_tokenizer(tokenizer), report)
     trainer = _trainer(recipe, model, tokenizer, examples, splits)
     state = recipe.output / "trainer"
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(state)) if state.is_dir() else None)
+    if recipe.epochs:
+        trainer.train(resume_from_checkpoint=get_last_checkpoint(str(state)) if state.is_dir() else None)
     scores = trainer.score() if trainer.held_out else {}
     folder = _save(recipe, trainer.model, tokenizer, splits, scores, report)
     (recipe.output / "history.json").write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
@@ -193,7 +194,6 @@ def _save(
     folder = recipe.output / "checkpoint"
     model.to(torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    trained = [document for split in splits for document in split.train]
     manifest = Manifest(
         languages=recipe.languages,
         label_groups=tuple(group.labels for group in recipe.scheme.groups),
@@ -201,13 +201,7 @@ def _save(
         overlap_tokens=recipe.overlap_tokens,
         boundaries=recipe.boundaries,
         base_encoder=recipe.base_encoder,
-        training_data={
-            "corpus": "MultiCardioNER (10.5281/zenodo.10948354)",
-            "documents": len(trained),
-            "sha256": documents_digest(trained),
-            "held_out_fold": recipe.held_out_fold,
-            **asdict(report),
-        },
+        training_data=_training_data(recipe, splits, report),
         recipe=recipe.model_dump(mode="json"),
         git_commit=_git_commit(),
         dev_scores={
@@ -221,6 +215,24 @@ def _save(
     )
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
     return folder
+
+
+def _training_data(recipe: Recipe, splits: Sequence[Split], report: EncodingReport) -> dict[str, Any]:
+    """What the weights have seen: this run's documents, and under `earlier_stage` those of the base checkpoint."""
+    base = resolve_model(recipe.base_encoder)
+    earlier = Checkpoint.open(base).manifest.training_data if (base / MANIFEST).exists() else None
+    if earlier and not recipe.epochs:
+        return earlier
+    trained = [document for split in splits for document in split.train]
+    return {
+        "corpus": "MultiCardioNER (10.5281/zenodo.10948354)",
+        "languages": list(recipe.languages),
+        "documents": len(trained),
+        "sha256": documents_digest(trained),
+        "held_out_fold": recipe.held_out_fold,
+        **asdict(report),
+        "earlier_stage": earlier,
+    }
 
 
 def _git_commit() -> str:
