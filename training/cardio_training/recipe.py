@@ -43,7 +43,7 @@ class Recipe(BaseModel):
     boundaries: Boundaries = "token"
     """Where mentions may begin and end when tagging; training always labels every token."""
     epochs: float = Field(5, ge=0)
-    """0 learns nothing more: the base checkpoint's groups and one of its languages are taken as they are, and scored."""
+    """0 learns nothing more: the base checkpoint is taken as it is, with the groups and languages asked for."""
     learning_rate: float = Field(3e-4, gt=0)
     batch_windows: int = Field(32, ge=1)
     warmup_fraction: float = Field(0.1, ge=0, lt=1)

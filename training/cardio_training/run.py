@@ -31,11 +31,12 @@ from cardio_ner.corpus.multicardioner import LanguageCorpus, data_folder, read_m
 from cardio_ner.document import Document
 from cardio_ner.encoder import choose_dtype, wrap_tokenizer
 from cardio_ner.errors import ConfigError
+from cardio_ner.tagger import Tagger
 from cardio_ner.tags import TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
 from cardio_training.dataset import Collator, EncodingReport, Example, WindowDataset, documents_digest, make_examples
 from cardio_training.recipe import Recipe
-from cardio_training.trainer import NerTrainer, Task
+from cardio_training.trainer import NerTrainer, Task, score_tasks
 from cardio_training.vocabulary import trim_vocabulary, unlabelled_texts
 
 
@@ -60,8 +61,12 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     state = recipe.output / "trainer"
     if recipe.epochs:
         trainer.train(resume_from_checkpoint=get_last_checkpoint(str(state)) if state.is_dir() else None)
-    scores = trainer.score() if trainer.held_out else {}
-    folder = _save(recipe, trainer.model, tokenizer, splits, scores, report)
+    manifest = _manifest(recipe, splits, report)
+    folder = _save(recipe.output / "checkpoint", trainer.model, tokenizer, manifest)
+    if trainer.held_out:
+        # What is scored is what was saved, loaded as a user loads it.
+        scores = _dev_scores(recipe, score_tasks(Tagger.load(folder), trainer.held_out))
+        _write_manifest(folder, manifest.model_copy(update={"dev_scores": scores}))
     (recipe.output / "history.json").write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
     return folder
 
@@ -182,19 +187,21 @@ def _trainer(
     )
 
 
-def _save(
-    recipe: Recipe,
-    model: Any,
-    tokenizer: PreTrainedTokenizerFast,
-    splits: Sequence[Split],
-    scores: dict[Task, float],
-    report: EncodingReport,
-) -> Path:
+def _save(folder: Path, model: Any, tokenizer: PreTrainedTokenizerFast, manifest: Manifest) -> Path:
     """Write the checkpoint as fp16 safetensors with its manifest."""
-    folder = recipe.output / "checkpoint"
     model.to(torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    manifest = Manifest(
+    _write_manifest(folder, manifest)
+    return folder
+
+
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+
+
+def _manifest(recipe: Recipe, splits: Sequence[Split], report: EncodingReport) -> Manifest:
+    """All that is known before the checkpoint is scored."""
+    return Manifest(
         languages=recipe.languages,
         label_groups=tuple(group.labels for group in recipe.scheme.groups),
         window_tokens=recipe.window_tokens,
@@ -204,17 +211,16 @@ def _save(
         training_data=_training_data(recipe, splits, report),
         recipe=recipe.model_dump(mode="json"),
         git_commit=_git_commit(),
-        dev_scores={
-            "data": f"cardioccc_dev, fold {recipe.held_out_fold} of 5 (every fifth document)",
-            "seed": recipe.seed,
-            "strict_f1": {f"{language}/{name}": round(f1, 4) for (language, name), f1 in scores.items()},
-        }
-        if scores
-        else {},
         licence=recipe.licence,
     )
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
-    return folder
+
+
+def _dev_scores(recipe: Recipe, scores: dict[Task, float]) -> dict[str, Any]:
+    return {
+        "data": f"cardioccc_dev, fold {recipe.held_out_fold} of 5 (every fifth document)",
+        "seed": recipe.seed,
+        "strict_f1": {f"{language}/{name}": round(f1, 4) for (language, name), f1 in scores.items()},
+    }
 
 
 def _training_data(recipe: Recipe, splits: Sequence[Split], report: EncodingReport) -> dict[str, Any]:

@@ -80,14 +80,18 @@ class NerTrainer(Trainer):
 
     def score(self) -> dict[Task, float]:
         """Strict F1 of the model as it is now, per task."""
-        tagger = tagger_of(self.model, self.document_tokenizer, self.recipe)
-        tagged: dict[str, list[Document]] = {}
-        scores = {}
-        for (language, entity_type), gold in self.held_out.items():
-            if language not in tagged:
-                tagged[language] = list(tagger.tag(gold))
-            scores[language, entity_type] = strict_score(gold, tagged[language], entity_type=entity_type).f1
-        return scores
+        return score_tasks(tagger_of(self.model, self.document_tokenizer, self.recipe), self.held_out)
+
+
+def score_tasks(tagger: Tagger, held_out: Mapping[Task, Sequence[Document]]) -> dict[Task, float]:
+    """Strict F1 per task; each language is tagged once."""
+    tagged: dict[str, list[Document]] = {}
+    scores = {}
+    for (language, entity_type), gold in held_out.items():
+        if language not in tagged:
+            tagged[language] = list(tagger.tag(gold))
+        scores[language, entity_type] = strict_score(gold, tagged[language], entity_type=entity_type).f1
+    return scores
 
 
 def tagger_of(model: Any, tokenizer: DocumentTokenizer, recipe: Recipe) -> Tagger:
