@@ -125,7 +125,9 @@ def test_company_changes_nothing_in_bfloat16_either() -> None:
     together = list(tagger.tag(notes))
     alone = [next(tagger.tag([note])) for note in notes]
     assert [d.spans for d in together] == [d.spans for d in alone]
-    scores = [(a.score, b.score) for x, y in zip(together, alone, strict=True) for a, b in zip(x.spans, y.spans)]
+    scores = [
+        (a.score, b.score) for x, y in zip(together, alone, strict=True) for a, b in zip(x.spans, y.spans, strict=True)
+    ]
     assert max(abs((a or 0) - (b or 0)) for a, b in scores) <= 0.02
 
 
