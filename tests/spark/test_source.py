@@ -35,11 +35,11 @@ def test_a_folder_of_text_files_keeps_every_byte_and_reads_language_from_the_fol
     spark: SparkSession, tmp_path: Path
 ) -> None:
     for doc_id, text in NOTES.items():
-        path = tmp_path / "in put" / f"{doc_id}.txt"
+        path = tmp_path / "in [put] {1}" / f"{doc_id}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())
         path.with_suffix(".ann").write_text("T1\tX 0 1\tE\n")
-    assert rows_of(spark, tmp_path / "in put") == EXPECTED
+    assert rows_of(spark, tmp_path / "in [put] {1}") == EXPECTED
 
 
 def test_json_lines_csv_and_parquet_give_the_rows_that_text_gives(spark: SparkSession, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_recipes_ship() -> None:
         ({"window_tokens": 32, "overlap_tokens": 30}, "windows of 30 tokens with 30 of overlap"),
         ({"training_overlap_tokens": 126}, "never advance"),
         ({"vocabulary_pieces": 10}, "vocabulary_pieces: .*1000"),
-        ({"epochs": 0}, "epochs: .*greater than 0"),
+        ({"epochs": -1}, "epochs: .*greater than or equal to 0"),
         ({"learning_rate": -1}, "learning_rate"),
         ({"token_masking": 1}, "token_masking"),
         ({"boundaries": "line"}, "boundaries"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from pathlib import Path
 
 import duckdb
@@ -45,7 +46,7 @@ def print_report(
             save_picture(panel, svg)
     console.print(NEGATION_NOTE, style="italic")
     console.print(
-        f'Ask more:  cardio-ner sql {output} "SELECT * FROM spans_current LIMIT 5"', highlight=False, soft_wrap=True
+        f'Ask more:  {sys.argv[0]} sql {output} "SELECT * FROM spans_current LIMIT 5"', highlight=False, soft_wrap=True
     )
 
 

@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from cardio_ner.errors import InputError
-from cardio_ner.spark.hadoop import exists, files_below, qualified
+from cardio_ner.spark.hadoop import exists, files_below, literal, qualified
 from cardio_ner.spark.settings import Settings
 
 FORMATS = {
@@ -46,10 +46,10 @@ def read_rows(spark: SparkSession, input_path: str, settings: Settings) -> DataF
 def _read_table(spark: SparkSession, path: str, chosen: str) -> DataFrame:
     reader = spark.read.option("recursiveFileLookup", True)
     if chosen == "parquet":
-        return spark.read.parquet(path)
+        return spark.read.parquet(literal(path))
     if chosen == "jsonl":
-        return reader.option("primitivesAsString", True).json(path)
-    return reader.option("multiLine", True).option("escape", '"').csv(path, header=True)
+        return reader.option("primitivesAsString", True).json(literal(path))
+    return reader.option("multiLine", True).option("escape", '"').csv(literal(path), header=True)
 
 
 def _read_texts(spark: SparkSession, path: str, languages: tuple[str, ...]) -> DataFrame:
@@ -57,7 +57,7 @@ def _read_texts(spark: SparkSession, path: str, languages: tuple[str, ...]) -> D
     root = qualified(spark, path).rstrip("/")
     root = root.rsplit("/", 1)[0] if root.endswith(".txt") else root
     reader = spark.read.option("recursiveFileLookup", True).option("pathGlobFilter", "*.txt").format("binaryFile")
-    found = reader.load(path).select("path", F.col("content").cast("string").alias("text"))
+    found = reader.load(literal(path)).select("path", F.col("content").cast("string").alias("text"))
     empty = [(str(file.getPath()), "") for file in files_below(spark, path) if file.getLen() == 0]
     files = found.unionByName(spark.createDataFrame(empty, found.schema)) if empty else found
     below = F.regexp_replace(F.substr(F.col("path"), F.lit(len(root) + 2)), r"\.txt$", "")

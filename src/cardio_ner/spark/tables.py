@@ -16,7 +16,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
-from cardio_ner.spark.hadoop import remove, remove_if_empty
+from cardio_ner.spark.hadoop import literal, remove, remove_if_empty
 from cardio_ner.spark.schema import DOCUMENT_PARTITIONS, DOCUMENTS, SPAN_PARTITIONS, SPANS
 
 
@@ -24,7 +24,7 @@ def stage(annotated: DataFrame, output: str, batch_id: str) -> DataFrame:
     """Write annotated rows once and return them as read back: nothing downstream runs the model again."""
     path = f"{output}/_staging/{batch_id}"
     annotated.write.mode("overwrite").parquet(path)
-    return annotated.sparkSession.read.schema(annotated.schema).parquet(path)
+    return annotated.sparkSession.read.schema(annotated.schema).parquet(literal(path))
 
 
 def write_spans(staged: DataFrame, output: str, batch_id: str) -> None:
@@ -35,7 +35,7 @@ def write_spans(staged: DataFrame, output: str, batch_id: str) -> None:
         **{name: mention[name] for name in ("start_offset", "end_offset", "text", "score", "entity_type")},
         "batch_id": F.lit(batch_id),
     }
-    remove(staged.sparkSession, f"{output}/spans/language=*/entity_type=*/batch_id={batch_id}")
+    remove(staged.sparkSession, f"{literal(output)}/spans/language=*/entity_type=*/batch_id={batch_id}")
     _conform(spans, SPANS, columns).write.mode("append").partitionBy(*SPAN_PARTITIONS).parquet(f"{output}/spans")
 
 
@@ -48,7 +48,7 @@ def write_documents(staged: DataFrame, output: str, batch_id: str, *, version: s
         "source_batch": F.lit(None),
         "batch_id": F.lit(batch_id),
     }
-    remove(staged.sparkSession, f"{output}/documents/batch_id={batch_id}")
+    remove(staged.sparkSession, f"{literal(output)}/documents/batch_id={batch_id}")
     schema = documents_schema([staged.schema[name] for name in keep])
     frame = _conform(staged, schema, columns)
     frame.write.mode("append").partitionBy(*DOCUMENT_PARTITIONS).parquet(f"{output}/documents")
@@ -56,7 +56,7 @@ def write_documents(staged: DataFrame, output: str, batch_id: str, *, version: s
 
 def remove_staging(spark: SparkSession, output: str, batch_id: str) -> None:
     """Remove the batch's staging; the folder itself goes with the last one."""
-    remove(spark, f"{output}/_staging/{batch_id}")
+    remove(spark, f"{literal(output)}/_staging/{batch_id}")
     remove_if_empty(spark, f"{output}/_staging")
 
 
@@ -67,12 +67,12 @@ def documents_schema(kept: list[StructField]) -> StructType:
 
 def read_documents(spark: SparkSession, output: str, kept: tuple[StructField, ...] = ()) -> DataFrame:
     """The documents table."""
-    return spark.read.schema(documents_schema(list(kept))).parquet(f"{output}/documents")
+    return spark.read.schema(documents_schema(list(kept))).parquet(literal(f"{output}/documents"))
 
 
 def read_spans(spark: SparkSession, output: str) -> DataFrame:
     """The spans table."""
-    return spark.read.schema(SPANS).parquet(f"{output}/spans")
+    return spark.read.schema(SPANS).parquet(literal(f"{output}/spans"))
 
 
 def _conform(frame: DataFrame, schema: StructType, columns: dict[str, Column]) -> DataFrame:
