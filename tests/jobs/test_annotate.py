@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import duckdb
 import pytest
+
+from cardio_ner.report.tables import open_tables
 
 ROOT = Path(__file__).parents[2]
 SUBMIT = Path(sys.executable).with_name("spark-submit")
@@ -43,10 +44,8 @@ def test_a_run_over_two_executors_gives_the_tables_of_a_local_run(tmp_path: Path
         result = submit("--input", str(notes), "--output", str(output), master=master, cwd=tmp_path)
         assert result.returncode == 0, (result.stdout + result.stderr)[-2000:]
         assert "15 rows" in result.stdout
-        found = duckdb.execute(
-            "SELECT doc_id, language, entity_type, start_offset, end_offset, text "
-            f"FROM '{output}/spans/*/*/*/*.parquet' ORDER BY ALL"
-        ).fetchall()
+        query = "SELECT doc_id, language, entity_type, start_offset, end_offset, text FROM spans_current ORDER BY ALL"
+        found = open_tables(output).execute(query).fetchall()
         assert ("d0", "es", "MEDICATION", 5, 14, "enalapril") in found
         tables.append(found)
     assert tables[0] == tables[1]

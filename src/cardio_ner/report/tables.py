@@ -7,6 +7,7 @@ name the partition folders, so that files which a writer left half-done elsewher
 
 from __future__ import annotations
 
+import glob
 from importlib.resources import files
 from pathlib import Path
 
@@ -40,9 +41,9 @@ def open_tables(output: Path) -> duckdb.DuckDBPyConnection:
     if not any(output.glob(DOCUMENT_FILES)):
         raise InputError(f"{output}: no documents table: expected the --output folder of a finished run")
     connection = duckdb.connect()
-    connection.execute(_view("documents", output / DOCUMENT_FILES))
+    connection.execute(_view("documents", output, DOCUMENT_FILES))
     # A run that found nothing leaves no span file to read a schema from.
-    connection.execute(_view("spans", output / SPAN_FILES) if any(output.glob(SPAN_FILES)) else _no_spans())
+    connection.execute(_view("spans", output, SPAN_FILES) if any(output.glob(SPAN_FILES)) else _no_spans())
     connection.execute(packaged_sql("spans_current"))
     return connection
 
@@ -52,8 +53,8 @@ def _no_spans() -> str:
     return f"CREATE TEMPORARY VIEW spans AS SELECT {columns} WHERE false"
 
 
-def _view(name: str, pattern: Path) -> str:
-    quoted = str(pattern).replace("'", "''")
+def _view(name: str, output: Path, pattern: str) -> str:
+    quoted = f"{glob.escape(str(output))}/{pattern}".replace("'", "''")
     return (
         f"CREATE TEMPORARY VIEW {name} AS SELECT * FROM read_parquet('{quoted}', "
         "hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
