@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cardio_ner.config import explain
 from cardio_ner.errors import CheckpointError, ConfigError, TagError
 from cardio_ner.tags import LabelGroup, TagScheme
 from cardio_ner.windows import check_window
@@ -178,14 +179,6 @@ def _read_manifest(path: Path) -> Manifest:
         return Manifest.model_validate(_read_json(path))
     except ValidationError as error:
         raise CheckpointError(f"{path}: {explain(error)}") from None
-
-
-def explain(error: ValidationError) -> str:
-    """pydantic's findings in one line: where, what was expected, what came."""
-    return "; ".join(
-        f"{'.'.join(map(str, item['loc'])) or 'value'}: {item['msg']} (got {item['input']!r:.80})"
-        for item in error.errors()
-    )
 
 
 def _labels_of(config: dict[str, Any], folder: Path) -> tuple[str, ...]:

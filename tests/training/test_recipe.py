@@ -92,7 +92,7 @@ def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, content: str, said:
 
 
 def test_a_recipe_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no such recipe: see conf/training"):
+    with pytest.raises(ConfigError, match="no such file: see conf/training"):
         read_recipe(tmp_path / "nothing.yaml")
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cardio_ner.checkpoint import Boundaries, explain
+from cardio_ner.checkpoint import Boundaries
+from cardio_ner.config import read_config
 from cardio_ner.document import LANGUAGES
-from cardio_ner.errors import ConfigError
 from cardio_ner.tags import TagScheme
 from cardio_ner.windows import check_window
 
@@ -73,15 +72,4 @@ class Recipe(BaseModel):
 
 def read_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
     """The recipe of a YAML file, with `key: value` overrides of the command line. Raises ConfigError."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such recipe: see conf/training/") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected keys and values, as in conf/training/es.yaml")
-    try:
-        return Recipe.model_validate(values | (overrides or {}))
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {explain(error)}") from None
+    return read_config(path, Recipe, overrides or {}, example="conf/training/es.yaml")

@@ -10,11 +10,10 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from cardio_ner.checkpoint import Checkpoint, explain
-from cardio_ner.errors import ConfigError
+from cardio_ner.checkpoint import Checkpoint
+from cardio_ner.config import read_config
 
 InputFormat = Literal["auto", "parquet", "jsonl", "csv", "text", "brat"]
 
@@ -54,20 +53,7 @@ class Model(BaseModel):
 
 def read_settings(path: Path | None, overrides: dict[str, Any]) -> Settings:
     """The settings of a YAML file (or the defaults), with those of the command line on top."""
-    values: Any = {}
-    if path is not None:
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        except FileNotFoundError:
-            raise ConfigError(f"{path}: no such file: see conf/annotate.yaml for one") from None
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path}: not YAML: {error}") from None
-        if not isinstance(values, dict):
-            raise ConfigError(f"{path}: expected keys and values, as in conf/annotate.yaml")
-    try:
-        return Settings.model_validate(values | overrides)
-    except ValidationError as error:
-        raise ConfigError(f"{path or 'command line'}: {explain(error)}") from None
+    return read_config(path, Settings, overrides, example="conf/annotate.yaml")
 
 
 def open_models(settings: Settings) -> dict[str, Model]:
