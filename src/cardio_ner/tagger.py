@@ -23,7 +23,7 @@ import numpy as np
 from cardio_ner.batching import pack_batches
 from cardio_ner.checkpoint import Boundaries, Checkpoint, packaged_model
 from cardio_ner.decoding import best_legal_path, unit_certainty
-from cardio_ner.document import Document, Span
+from cardio_ner.document import LANGUAGES, Document, Span
 from cardio_ner.encoder import Encoder
 from cardio_ner.tags import Floats
 from cardio_ner.tokenization import Tokens
@@ -64,7 +64,7 @@ class Tagger:
         """Load from a folder, a hub name, or the language code of a checkpoint that ships (`es`, `en`, `it`)."""
         if not isinstance(checkpoint, Checkpoint):
             name = checkpoint
-            ships = isinstance(name, str) and name in ("es", "en", "it") and not Path(name).is_dir()
+            ships = isinstance(name, str) and name in LANGUAGES and not Path(name).is_dir()
             checkpoint = Checkpoint.open(packaged_model(str(name)) if ships else name)
         manifest = checkpoint.manifest
         return cls(
