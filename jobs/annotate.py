@@ -6,30 +6,34 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pyspark.sql import SparkSession
 
-from cardio_ner.errors import CardioNerError
+from cardio_ner.errors import CardioNerError, RunError
 from cardio_ner.spark.pipeline import annotate
+from cardio_ner.spark.session import session
 from cardio_ner.spark.settings import read_settings
 
+WRONG_ARGUMENT = 2
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
 def main(
-    input_path: Annotated[
-        str,
-        typer.Option(
-            "--input", help="Parquet, JSON lines, CSV, a folder of .txt files or a brat folder; any Hadoop path"
-        ),
-    ],
     output: Annotated[str, typer.Option(help="Folder for the tables: output/documents and output/spans")],
+    input_path: Annotated[
+        str | None,
+        typer.Option(
+            "--input", help="Parquet, JSON lines, CSV, FHIR NDJSON, a folder of .txt files or of brat; any Hadoop path"
+        ),
+    ] = None,
+    table: Annotated[str | None, typer.Option(help="A table or view of the catalog, instead of --input")] = None,
     config: Annotated[
         Path | None, typer.Option(help="YAML settings such as conf/annotate.yaml; options below win")
     ] = None,
     input_format: Annotated[
-        str | None, typer.Option("--format", help="parquet, jsonl, csv, text or brat; default: by the file names")
+        str | None, typer.Option(help="parquet, jsonl, csv, text, brat or fhir; default: by the file names")
     ] = None,
+    preset: Annotated[str | None, typer.Option(help="omop-note (the NOTE table of OMOP CDM) or fhir")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of files that are not UTF-8, such as windows-1252")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column with the record's identifier [default: doc_id]")] = None,
     text_column: Annotated[str | None, typer.Option(help="Column with the record's text [default: text]")] = None,
     language_column: Annotated[
@@ -37,35 +41,76 @@ def main(
     ] = None,
     language: Annotated[str | None, typer.Option(help="Language of every record: es, en or it")] = None,
     keep: Annotated[list[str] | None, typer.Option(help="Column to carry into the documents table; repeatable")] = None,
+    skip_unchanged: Annotated[
+        bool | None, typer.Option(help="Do not tag again what the tables have with the same id and text")
+    ] = None,
+    retry: Annotated[str | None, typer.Option(help="failed: annotate failed documents and unreadable files again")] = None,
+    follow: Annotated[float | None, typer.Option(help="Keep running, and look for new files every so many seconds")] = None,
+    max_failures: Annotated[
+        str | None, typer.Option(help="Stop a batch with more failed documents: 100, or 5% [default: 10%]")
+    ] = None,
+    batch_bytes: Annotated[str | None, typer.Option(help="Input taken in one batch, such as 500MB [default: 4GiB]")] = None,
+    table_format: Annotated[str | None, typer.Option(help="parquet, delta or iceberg [default: parquet]")] = None,
+    database: Annotated[str | None, typer.Option(help="Register the tables and views in this database")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N [default: auto]")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, bf16 or fp32 [default: auto]")] = None,
 ) -> None:
     """Find diseases and medications in clinical records written in Spanish, English and Italian.
 
-    Writes OUTPUT/documents (one row per input row, whatever became of it) and OUTPUT/spans (one row per mention,
-    partitioned by language and entity type). Mentions include negated ones ("no fever").
+    Writes OUTPUT/documents (one row per input row, whatever became of it), OUTPUT/spans (one row per mention,
+    partitioned by language and entity type) and OUTPUT/run.json. Run it again, after any end: it reads only what is
+    new. Mentions include negated ones ("no fever").
+
+    Exit codes: 0 done, 1 a defect or Spark's own failure, 2 wrong arguments or input, 3 another run holds the output,
+    4 the rows written are not the input's, 5 too many documents failed.
     """
     options = {
-        "format": input_format,
+        "input_format": input_format,
+        "preset": preset,
+        "encoding": encoding,
         "id_column": id_column,
         "text_column": text_column,
         "language_column": language_column,
         "language": language,
         "keep": keep or None,
+        "skip_unchanged": skip_unchanged,
+        "max_failures": max_failures,
+        "batch_bytes": batch_bytes,
+        "table_format": table_format,
         "device": device,
         "precision": precision,
     }
+    _refuse_contradictions(input_path, table, retry, follow)
     spark = None
     try:
         settings = read_settings(config, {key: value for key, value in options.items() if value is not None})
-        spark = SparkSession.builder.appName("cardio-ner annotate").getOrCreate()
-        typer.echo(annotate(spark, input_path, output, settings))
+        spark = session("cardio-ner annotate")
+        account = annotate(
+            spark,
+            str(input_path or table),
+            output,
+            settings,
+            is_table=table is not None,
+            follow_seconds=follow,
+            retry=retry is not None,
+            log=lambda line: typer.echo(line, err=True),
+        )
+        typer.echo(account)
     except CardioNerError as error:
         typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
+        raise typer.Exit(error.exit_code if isinstance(error, RunError) else WRONG_ARGUMENT) from None
     finally:
         if spark is not None:
             spark.stop()
+
+
+def _refuse_contradictions(input_path: str | None, table: str | None, retry: str | None, follow: float | None) -> None:
+    if (input_path is None) == (table is None):
+        raise typer.BadParameter("expected one of --input and --table")
+    if retry not in (None, "failed"):
+        raise typer.BadParameter(f"{retry!r}: expected failed", param_hint="--retry")
+    if follow is not None and (table is not None or retry is not None or follow <= 0):
+        raise typer.BadParameter("expected a number of seconds, with --input, without --retry", param_hint="--follow")
 
 
 if __name__ == "__main__":

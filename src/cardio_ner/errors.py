@@ -6,7 +6,11 @@ CardioNerError
 ├── CorpusError        a brat or TSV file that is not what the official layout says
 ├── CheckpointError    a checkpoint directory whose weights, labels or manifest disagree
 ├── ConfigError        a configuration file or argument with an unknown key or an illegal value
-└── InputError         an input of the job that cannot be read as asked (missing column, no file…)
+├── InputError         an input of the job that cannot be read as asked (missing column, no file…)
+└── RunError           a run that stopped; `exit_code` is what the job's process ends with
+    ├── LockError      3: another run writes to the same output
+    ├── AccountError   4: the rows written are not the rows of the input
+    └── FailureError   5: too many documents failed, or a batch would not finish
 
 A message gives the value, what was expected, and the remedy. It never quotes the text of a record:
 records are private, messages end in logs.
@@ -41,3 +45,27 @@ class ConfigError(CardioNerError, ValueError):
 
 class InputError(CardioNerError, ValueError):
     """An input that cannot be read as asked."""
+
+
+class RunError(CardioNerError):
+    """A run that had to stop. What it committed stays; the same command goes on from there."""
+
+    exit_code = 1
+
+
+class LockError(RunError):
+    """Another run holds the output."""
+
+    exit_code = 3
+
+
+class AccountError(RunError):
+    """The rows written are not the rows that an independent reader counts in the input."""
+
+    exit_code = 4
+
+
+class FailureError(RunError):
+    """More documents failed than `max_failures` allows, or a batch did not finish in all its attempts."""
+
+    exit_code = 5

@@ -17,13 +17,13 @@ from functools import cache
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 DETECTION_CHARS = 2_000
-_THREE_LETTERS = {"spa": "es", "eng": "en", "ita": "it"}
+THREE_LETTERS = {"spa": "es", "eng": "en", "ita": "it"}
 
 
 def fold_language(code: str | None) -> str | None:
     """The two-letter code of a language tag; None for None or blank; an unknown tag comes back in lower case."""
     primary = re.split(r"[-_]", (code or "").strip().lower())[0]
-    return _THREE_LETTERS.get(primary, primary) or None
+    return THREE_LETTERS.get(primary, primary) or None
 
 
 def detect_language(text: str, among: tuple[str, ...]) -> str:

@@ -1,12 +1,31 @@
-"""Hadoop's file systems (local disk, HDFS, object stores), as far as the job touches them itself."""
+"""Hadoop's file systems (local disk, HDFS, object stores), as far as the job touches them itself.
+
+Contract: every path is taken literally (Spark's own readers take theirs for glob patterns: give them `literal(path)`),
+but for `remove`, whose argument is a pattern.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
+
+HIDDEN = ("_", ".")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file as a listing shows it: another size or time means other content."""
+
+    path: str
+    n_bytes: int
+    modified_ms: int
+    """Milliseconds since 1970, UTC."""
 
 
 def hadoop_path_of(spark: SparkSession, path: str) -> tuple[Any, Any]:
@@ -22,7 +41,7 @@ def literal(path: str) -> str:
 
 
 def qualified(spark: SparkSession, path: str) -> str:
-    """The path with scheme and working directory, such as `file:/data/notes`."""
+    """The path with scheme and working directory, such as `file:/data/notes`, without a slash at the end."""
     hadoop_path, file_system = hadoop_path_of(spark, path)
     return str(file_system.makeQualified(hadoop_path).toString())
 
@@ -33,14 +52,33 @@ def exists(spark: SparkSession, path: str) -> bool:
     return bool(file_system.exists(hadoop_path))
 
 
-def files_below(spark: SparkSession, path: str) -> Iterator[Any]:
-    """Hadoop's status (path, length, time) of each file at or below a path, but for hidden ones (`_…`, `.…`)."""
+def files_below(spark: SparkSession, path: str) -> Iterator[File]:
+    """Each file at or below a path, in no order; names that begin with `_` or `.`, of folders too, are hidden."""
     hadoop_path, file_system = hadoop_path_of(spark, path)
+    root = str(file_system.makeQualified(hadoop_path).toString())
     files = file_system.listFiles(hadoop_path, True)
     while files.hasNext():
         status = files.next()
-        if not status.getPath().getName().startswith(("_", ".")):
-            yield status
+        file = str(status.getPath().toString())
+        if not any(part.startswith(HIDDEN) for part in file[len(root) :].split("/")):
+            yield File(file, int(status.getLen()), int(status.getModificationTime()))
+
+
+def folders_in(spark: SparkSession, path: str) -> list[str]:
+    """The names of the folders in a folder; none where it does not exist."""
+    hadoop_path, file_system = hadoop_path_of(spark, path)
+    if not file_system.exists(hadoop_path):
+        return []
+    return sorted(str(s.getPath().getName()) for s in file_system.listStatus(hadoop_path) if s.isDirectory())
+
+
+def move(spark: SparkSession, source: str, target: str) -> None:
+    """Rename a file or folder; the target must not exist, its parents are made. Atomic on local disks and HDFS."""
+    source_path, file_system = hadoop_path_of(spark, source)
+    target_path, _ = hadoop_path_of(spark, target)
+    file_system.mkdirs(target_path.getParent())
+    if file_system.exists(target_path) or not file_system.rename(source_path, target_path):
+        raise FileExistsError(f"{target}: could not move {source} there")
 
 
 def remove(spark: SparkSession, pattern: str) -> None:
@@ -55,3 +93,59 @@ def remove_if_empty(spark: SparkSession, folder: str) -> None:
     path, file_system = hadoop_path_of(spark, folder)
     if file_system.exists(path) and not len(file_system.listStatus(path)):
         file_system.delete(path, False)
+
+
+def read_text(spark: SparkSession, path: str) -> str | None:
+    """The content of a small UTF-8 file, or None where there is none."""
+    hadoop_path, file_system = hadoop_path_of(spark, path)
+    if not file_system.exists(hadoop_path):
+        return None
+    jvm: Any = spark.sparkContext._jvm
+    stream = file_system.open(hadoop_path)
+    try:
+        return str(jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
+    finally:
+        stream.close()
+
+
+def modified_ms(spark: SparkSession, path: str) -> int | None:
+    """When a file was last written, or None where there is none."""
+    hadoop_path, file_system = hadoop_path_of(spark, path)
+    return int(file_system.getFileStatus(hadoop_path).getModificationTime()) if file_system.exists(hadoop_path) else None
+
+
+def write_text(spark: SparkSession, path: str, text: str) -> None:
+    """Write a small UTF-8 file whole: aside first, then moved over what was there."""
+    _write(spark, path + ".new", text, overwrite=True)
+    remove(spark, literal(path))
+    move(spark, path + ".new", path)
+
+
+def create_text(spark: SparkSession, path: str, text: str) -> bool:
+    """Create a small UTF-8 file if there is none: of several that try at once, one succeeds (local disks, HDFS)."""
+    local = re.fullmatch(r"(?:file:/*)?(/.*)", qualified(spark, path))
+    if local:  # Hadoop's local file system checks first and creates then, which two can do at once
+        os.makedirs(os.path.dirname(local[1]), exist_ok=True)  # noqa: PTH103, PTH120  a name, not a Path's reading of it
+        try:
+            descriptor = os.open(local[1], os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        except FileExistsError:
+            return False
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        return True
+    try:
+        _write(spark, path, text, overwrite=False)
+    except Py4JJavaError:
+        if exists(spark, path):
+            return False
+        raise
+    return True
+
+
+def _write(spark: SparkSession, path: str, text: str, *, overwrite: bool) -> None:
+    hadoop_path, file_system = hadoop_path_of(spark, path)
+    stream = file_system.create(hadoop_path, overwrite)
+    try:
+        stream.write(bytearray(text.encode()))
+    finally:
+        stream.close()

@@ -1,91 +1,114 @@
-"""One run: rows in, two tables out, and a count of what became of every row.
+"""One run of the job, from arguments to account.
 
-    read_rows ─► annotation_udf ─► stage ─► write_spans ─► write_documents
+    checks ─► lock ─► sweep ─► stream of files (or chunks of a table) ─► catch_up ─► account, run.json
 
-Contract: one batch per run, written in the order above; run again after a crash, the batch is written anew. Streaming
-(new files only, many batches) will put its `foreachBatch` around `_write_batch`.
+Contract: whatever is wrong with settings, checkpoints, input or output raises CardioNerError before a row is read. The
+same call again goes on where a run ended, however it ended.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
-from cardio_ner.spark.settings import Model, Settings, batch_id_of, open_models
-from cardio_ner.spark.source import read_rows
-from cardio_ner.spark.tables import remove_staging, stage, write_documents, write_spans
-from cardio_ner.spark.udf import annotation_udf
+from cardio_ner.errors import ConfigError, InputError
+from cardio_ner.spark.account import RunAccount
+from cardio_ner.spark.batch import Job
+from cardio_ner.spark.hadoop import qualified, write_text
+from cardio_ner.spark.ledger import Ledger, sweep
+from cardio_ner.spark.lock import output_lock
+from cardio_ner.spark.progress import Meter
+from cardio_ner.spark.settings import Settings, open_models, stream_of
+from cardio_ner.spark.source import FileSource, Source, open_source, open_table
+from cardio_ner.spark.stream import catch_up, retry_failed, run_stream, run_table
+from cardio_ner.spark.tables import kept_columns
 
 ARROW_RECORDS_PER_BATCH = 256
+"""Many long notes in one Arrow batch would have to fit in a worker's memory together."""
+ACCOUNT = "run.json"
 
 
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """What a run did: rows per outcome (`annotated`, or the reason of a rejection), mentions per (language, type)."""
-
-    batch_id: str
-    rows: dict[str, int] = field(default_factory=dict)
-    mentions: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        lines = [f"batch {self.batch_id}: {sum(self.rows.values())} rows"]
-        lines += [f"  {count:>8}  {outcome}" for outcome, count in sorted(self.rows.items())]
-        lines += [f"  {count:>8}  mentions, {' '.join(key)}" for key, count in sorted(self.mentions.items())]
-        return "\n".join(lines)
-
-
-def annotate(spark: SparkSession, input_path: str, output: str, settings: Settings) -> RunSummary:
-    """Annotate everything at `input_path` into the tables under `output`. Raises CardioNerError before any row is
-    read where settings, checkpoints or columns are wrong."""
+def annotate(
+    spark: SparkSession,
+    input_path: str,
+    output: str,
+    settings: Settings,
+    *,
+    is_table: bool = False,
+    follow_seconds: float | None = None,
+    retry: bool = False,
+    log: Callable[[str], None] = lambda line: None,
+) -> RunAccount:
+    """Annotate what is new at `input_path` (a path, or the name of a table) into the tables under `output`."""
+    started, clock = datetime.now(UTC), time.monotonic()
     models = open_models(settings)
-    # Many long notes in one Arrow batch would have to fit in a worker's memory together.
+    _configure(spark, settings)
+    source = open_table(spark, input_path, settings) if is_table else open_source(spark, input_path, settings)
+    output = qualified(spark, output)
+    _check_output(spark, source, output)
+    stream = stream_of(source.name, settings, models)
+    with output_lock(spark, output) as lock:
+        sweep(spark, output)
+        ledger = Ledger.read(spark, output, stream)
+        total = source.n_bytes(ledger.left(source.listing()))
+        with Meter(spark, total) as meter:
+            job = Job(spark, source, output, source.settings, models, stream, log, lock.check, meter)
+            _run(job, ledger, follow_seconds=follow_seconds, retry=retry)
+        facts = _facts(job, started)
+        account = RunAccount(job.accounts, time.monotonic() - clock, facts)
+        write_text(spark, f"{output}/{ACCOUNT}", account.as_json() + "\n")
+    return account
+
+
+def _run(job: Job, ledger: Ledger, *, follow_seconds: float | None, retry: bool) -> None:
+    if not isinstance(job.source, FileSource):
+        run_table(job, ledger)
+        return
+    run_stream(job, ledger, follow_seconds=follow_seconds)
+    catch_up(job, ledger)
+    if retry:
+        retry_failed(job)
+
+
+def _configure(spark: SparkSession, settings: Settings) -> None:
+    """What the job needs of the session, whoever made it."""
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", ARROW_RECORDS_PER_BATCH)
-    rows = read_rows(spark, input_path, settings)
-    batch_id = batch_id_of(input_path, settings, models)
-    return _write_batch(_annotate_rows(rows, settings, models), output.rstrip("/"), batch_id, settings)
+    spark.conf.set("spark.sql.adaptive.advisoryPartitionSizeInBytes", int(settings.file_bytes))
+    spark.conf.set("spark.sql.files.ignoreCorruptFiles", False)
+    spark.conf.set("spark.sql.files.ignoreMissingFiles", False)
+    if settings.encoding is not None:  # Spark 4 knows eight encodings by itself, and fails on the first bad byte
+        spark.conf.set("spark.sql.legacy.javaCharsets", True)
+        spark.conf.set("spark.sql.legacy.codingErrorAction", True)
 
 
-def _annotate_rows(rows: DataFrame, settings: Settings, models: dict[str, Model]) -> DataFrame:
-    """The rows with the UDF's columns in place of text; what was gated keeps its reason."""
-    annotation = annotation_udf(settings, models)(F.col("text"), F.col("language"))
-    model_ids = F.create_map(*(F.lit(part) for code, model in models.items() for part in (code, model.model_id)))
-    found = F.col("annotation")
-    language = F.coalesce(found["language"], F.col("language"))
-    return rows.withColumn("annotation", annotation).select(
-        "doc_id",
-        language.alias("language"),
-        found["language_source"].alias("language_source"),
-        F.coalesce(found["status"], F.lit("rejected")).alias("status"),
-        F.coalesce(F.col("reason"), found["reason"]).alias("reason"),
-        found["error_type"].alias("error_type"),
-        "n_chars",
-        found["n_tokens"].alias("n_tokens"),
-        "text_sha256",
-        F.when(found["status"] == "annotated", model_ids[language]).alias("model_id"),
-        *(F.col(f"`{name}`") for name in settings.keep),
-        found["spans"].alias("spans"),
-    )
+def _check_output(spark: SparkSession, source: Source, output: str) -> None:
+    """The output must not be read as input, and its documents table must be able to take the kept columns."""
+    if isinstance(source, FileSource) and f"{output}/".startswith(f"{source.root}/"):
+        raise InputError(f"{output}: lies inside the input {source.root}: expected a folder outside it")
+    there = {field.name: field.dataType for field in kept_columns(spark, output)}
+    for name in source.settings.keep:
+        wanted = source.schema[name].dataType
+        if name in there and there[name] != wanted:
+            raise ConfigError(
+                f"--keep {name}: it is {wanted.simpleString()} here, and {there[name].simpleString()} in {output}/documents: "
+                "expected the same type; use another output, or rename the column"
+            )
 
 
-def _write_batch(annotated: DataFrame, output: str, batch_id: str, settings: Settings) -> RunSummary:
-    """Staging, spans, documents; then the counts, from staging, and staging is removed."""
-    staged = stage(annotated, output, batch_id)
-    write_spans(staged, output, batch_id)
-    write_documents(staged, output, batch_id, version=version("cardio-ner"), keep=settings.keep)
-    summary = RunSummary(batch_id, _count_rows(staged), _count_mentions(staged))
-    remove_staging(staged.sparkSession, output, batch_id)
-    return summary
-
-
-def _count_rows(staged: DataFrame) -> dict[str, int]:
-    outcome = F.coalesce("reason", "status").alias("outcome")
-    return {row["outcome"]: row["count"] for row in staged.groupBy(outcome).count().collect()}
-
-
-def _count_mentions(staged: DataFrame) -> dict[tuple[str, str], int]:
-    mentions = staged.select("language", F.explode("spans.entity_type").alias("entity_type"))
-    counted = mentions.groupBy("language", "entity_type").count().collect()
-    return {(row["language"], row["entity_type"]): row["count"] for row in counted}
+def _facts(job: Job, started: datetime) -> dict[str, Any]:
+    return {
+        "input": job.source.name,
+        "output": job.output,
+        "stream": job.stream,
+        "started": started.isoformat(timespec="seconds"),
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "annotator_version": version("cardio-ner"),
+        "spark": job.spark.version,
+        "checkpoints": {code: model.model_id for code, model in sorted(job.models.items())},
+        "settings": job.settings.model_dump(mode="json"),
+    }

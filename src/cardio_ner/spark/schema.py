@@ -1,4 +1,4 @@
-"""Every schema of the job, declared once: what the UDF returns, and the two tables. No session needed.
+"""Every schema of the job, declared once: what the UDF returns, and the tables. No session needed.
 
 `end` and `offset` are reserved words in SQL dialects, hence `start_offset` and `end_offset`: half-open, code points.
 """
@@ -10,6 +10,7 @@ from pyspark.sql.types import (
     DataType,
     FloatType,
     IntegerType,
+    LongType,
     StringType,
     StructField,
     StructType,
@@ -54,10 +55,13 @@ DOCUMENTS = StructType(
         annotator_version=STRING,
         annotated_at=TimestampType(),
         source_batch=STRING,
+        source_file=STRING,
+        source_modified_at=TimestampType(),
         batch_id=STRING,
     )
 )
-"""One row per input row; the columns that the user keeps stand before `batch_id`, by which it is partitioned."""
+"""One row per input row; the columns that the user keeps stand before `batch_id`, by which it is partitioned.
+`source_file` and `source_modified_at` (null for catalog tables) say where a row came from, and which of two is newer."""
 
 SPANS = StructType(
     _fields(
@@ -74,6 +78,20 @@ SPANS = StructType(
     )
 )
 """One row per mention, partitioned by its last three columns."""
+
+INPUTS = StructType(
+    _fields(
+        stream=STRING,
+        path=STRING,
+        n_bytes=LongType(),
+        modified_ms=LongType(),
+        n_rows=LongType(),
+        error_type=STRING,
+        batch_id=STRING,
+    )
+)
+"""The ledger: one row per input file (or chunk of a catalog table) and batch, with the rows that an independent reader
+counts in it; `error_type` where it could not be read. `stream` tells configurations apart."""
 
 DOCUMENT_PARTITIONS = ["batch_id"]
 SPAN_PARTITIONS = ["language", "entity_type", "batch_id"]

@@ -7,15 +7,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator
 
 from cardio_ner.checkpoint import Checkpoint
 from cardio_ner.config import read_config
+from cardio_ner.spark.schema import DOCUMENTS
 
-InputFormat = Literal["auto", "parquet", "jsonl", "csv", "text", "brat"]
+InputFormat = Literal["auto", "parquet", "jsonl", "csv", "text", "brat", "fhir"]
+PRESETS: dict[str, dict[str, Any]] = {
+    "omop-note": {"id_column": "note_id", "text_column": "note_text", "language_column": "language_concept_id"},
+    "fhir": {"input_format": "fhir"},
+}
+"""What `preset` stands for; other options win over it."""
+
+
+SMALL_FAILURES = 10
+"""Failures that a share always allows: 1 of 3 documents is no sign of a run that goes wrong."""
+_NOT_IN_DIGEST = {
+    "device", "precision", "max_tokens_per_batch", "checkpoints", "preset",
+    "skip_unchanged", "max_failures", "batch_bytes", "file_bytes", "table_chunks",
+}  # fmt: skip
 
 
 class Settings(BaseModel):
@@ -23,8 +38,13 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: InputFormat = "auto"
+    input_format: InputFormat = "auto"
     """How to read the input; `auto` goes by the file names."""
+    preset: Literal["omop-note", "fhir"] | None = None
+    """Columns and format of a common data model: the NOTE table of OMOP CDM 5.4, FHIR R4 DocumentReference as NDJSON."""
+    encoding: str | None = None
+    """Character encoding of files that are not UTF-8, such as ISO-8859-1 or windows-1252. Without it bytes that are not
+    UTF-8 are `invalid_encoding`."""
     id_column: str = "doc_id"
     text_column: str = "text"
     language_column: str | None = "language"
@@ -37,9 +57,46 @@ class Settings(BaseModel):
         default={code: f"package:cardio_ner/models/{code}" for code in ("es", "en", "it")}, min_length=1
     )
     """Language code → checkpoint: a folder, `package:name/folder`, or a hub name. Other languages are rejected."""
+    skip_unchanged: bool = True
+    """Mark a document `unchanged`, and do not tag it, where the tables have the same text under the same id, language
+    and checkpoint."""
+    max_failures: str = "10%"
+    """Stop before committing a batch with more `failed` documents than this: a number, or a share of the batch's rows
+    (then ten are always allowed)."""
+    batch_bytes: ByteSize = Field(ByteSize(4 * 1024**3), ge=1)
+    """Input files are taken in batches of at most this size, or one larger file. What was done survives a crash batch
+    by batch."""
+    table_chunks: int = Field(8, ge=1)
+    """Batches in which a table that cannot be streamed is read."""
+    file_bytes: ByteSize = Field(ByteSize(128 * 1024**2), ge=1024)
+    """Size that the tables' files aim at."""
+    table_format: Literal["parquet", "delta", "iceberg"] = "parquet"
+    """Delta and Iceberg need their jars on the cluster."""
     device: str = "auto"
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     max_tokens_per_batch: int = Field(4096, ge=128)
+
+    @field_validator("keep")
+    @classmethod
+    def _keep_has_names_of_its_own(cls, keep: tuple[str, ...]) -> tuple[str, ...]:
+        taken = sorted(set(keep) & set(DOCUMENTS.names))
+        if taken or len(set(keep)) < len(keep):
+            raise ValueError(f"expected each column once, and none that the documents table has itself: {taken}")
+        return keep
+
+    @field_validator("max_failures", mode="before")
+    @classmethod
+    def _max_failures_is_a_number_or_a_share(cls, value: Any) -> str:
+        text = str(value).strip()
+        if not re.fullmatch(r"\d+|\d+(\.\d+)?%", text) or (text.endswith("%") and float(text[:-1]) > 100):  # noqa: PLR2004
+            raise ValueError("expected a number of documents such as 100, or a share of a batch such as 5%")
+        return text
+
+    def failures_allowed(self, n_rows: int) -> int:
+        """How many of a batch's rows may fail."""
+        if not self.max_failures.endswith("%"):
+            return int(self.max_failures)
+        return max(SMALL_FAILURES, int(n_rows * float(self.max_failures[:-1]) / 100))
 
 
 class Model(BaseModel):
@@ -52,8 +109,11 @@ class Model(BaseModel):
 
 
 def read_settings(path: Path | None, overrides: dict[str, Any]) -> Settings:
-    """The settings of a YAML file (or the defaults), with those of the command line on top."""
-    return read_config(path, Settings, overrides, example="conf/annotate.yaml")
+    """The settings of a YAML file (or the defaults), with those of the command line on top; a preset lies below both."""
+    settings = read_config(path, Settings, overrides, example="conf/annotate.yaml")
+    told = settings.model_fields_set
+    preset = {key: value for key, value in PRESETS.get(settings.preset or "", {}).items() if key not in told}
+    return settings.model_copy(update=preset)
 
 
 def open_models(settings: Settings) -> dict[str, Model]:
@@ -64,12 +124,13 @@ def open_models(settings: Settings) -> dict[str, Model]:
     }
 
 
-def batch_id_of(input_path: str, settings: Settings, models: dict[str, Model], number: int = 0) -> str:
-    """`b<digest of input, checkpoints and settings>-<number>`: the same run replaces its batch, another adds one.
-
-    The letter keeps Spark and DuckDB from reading a partition value such as `12345678` back as a number.
-    """
+def stream_of(input_name: str, settings: Settings, models: dict[str, Model]) -> str:
+    """12 hexadecimal digits: the same input, checkpoints and settings (but for speed and limits), the same stream."""
     ids = {language: model.model_id for language, model in models.items()}
-    told = settings.model_dump(mode="json", exclude={"device", "precision", "max_tokens_per_batch", "checkpoints"})
-    digest = hashlib.sha256(json.dumps([input_path, told, ids], sort_keys=True).encode()).hexdigest()[:12]
-    return f"b{digest}-{number}"
+    told = settings.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
+    return digest_of([input_name, told, ids])
+
+
+def digest_of(value: Any) -> str:
+    """12 hexadecimal digits of a JSON value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,116 +1,204 @@
-"""Input files → rows (doc_id, text, language, kept columns, reason), each input row once.
+"""Where rows come from: files that a stream can follow, or a table of the catalog that is read in chunks.
 
 Contract
-- Formats: Parquet, JSON lines, CSV with a header, a folder of `.txt` files (brat folders are such, `.ann` is ignored).
-- Of a text folder, `doc_id` is the path below the input without `.txt`, `language` the folder's name if it is the code
-  of a checkpoint (`notes/es/07.txt` is `es/07` in Spanish).
-- `reason` is set here for what must not reach Python: `null_id`, `invalid_encoding` (Arrow's own error would print the
-  text), `empty_text`; `text` is null in those rows, `n_chars` and `text_sha256` are of the bytes that came.
+- `open_source` refuses what cannot be read as asked (path, format, columns, types) before any work starts.
+- A source cuts the input into `Piece`s of rows; `rows` gives the gated rows of some pieces, each input row once, and
+  `counts` how many an independent reader finds in each.
+- Parquet tables of the catalog are files. Views, JDBC and other tables are cut by `pmod(xxhash64(id), n)`.
 """
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringType, StructType
 
 from cardio_ner.errors import InputError
-from cardio_ner.spark.hadoop import exists, files_below, literal, qualified
+from cardio_ner.spark.counts import Counts, count_rows
+from cardio_ner.spark.fhir import document_references
+from cardio_ner.spark.formats import FILE, MODIFIED, read_csv, read_json, read_lines, read_parquet, read_texts
+from cardio_ner.spark.gate import gate
+from cardio_ner.spark.hadoop import File, files_below, literal
+from cardio_ner.spark.listing import is_input, suffix_format
 from cardio_ner.spark.settings import Settings
 
-FORMATS = {
-    ".parquet": "parquet",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".csv": "csv",
-    ".txt": "text",
-}
-COMPRESSED = (".gz", ".bz2", ".zst", ".snappy")
+OWN_COLUMNS = {"id_column": "doc_id", "text_column": "text", "language_column": "language"}
+"""Formats that name their rows themselves: texts, brat and FHIR."""
 
 
-def read_rows(spark: SparkSession, input_path: str, settings: Settings) -> DataFrame:
-    """The input as rows, ready for the UDF. Raises InputError for a missing path or column."""
-    if not exists(spark, input_path):
-        raise InputError(f"{input_path}: no such file or folder")
-    chosen = settings.format if settings.format != "auto" else _format_of(spark, input_path)
-    if chosen in ("text", "brat"):
-        frame = _read_texts(spark, input_path, tuple(settings.checkpoints))
-        settings = settings.model_copy(
-            update={"id_column": "doc_id", "text_column": "text", "language_column": "language"}
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """Files of one format at or below a root."""
+
+    spark: SparkSession
+    root: str
+    """Qualified path of a folder or of one file."""
+    input_format: str
+    settings: Settings
+    schema: StructType
+    """The columns that are read (of Parquet also their types)."""
+    folder: str
+    """The root, or the root file's folder."""
+    by_folder: bool
+    """Some of Parquet's columns are folders."""
+
+    @property
+    def name(self) -> str:
+        """What the stream's digest is made of."""
+        return self.root
+
+    def listing(self) -> Iterator[File]:
+        """Every input file that is there now."""
+        return (file for file in files_below(self.spark, self.root) if self.owns(file.path))
+
+    def owns(self, path: str) -> bool:
+        """Is the file part of the input? (Names tell, unless the format was named.)"""
+        return is_input(path, self.root, self.settings.input_format, self.input_format)
+
+    def rows(self, files: Sequence[File]) -> DataFrame:
+        """The gated rows of the files."""
+        return gate(self._raw(files), self.settings)
+
+    def counts(self, files: Sequence[File]) -> Counts:
+        """Rows by path, or the name of the error where a file cannot be read."""
+        return count_rows(self.spark, files, self.input_format)
+
+    def n_bytes(self, files: Sequence[File]) -> int:
+        """Size on disk."""
+        return sum(file.n_bytes for file in files)
+
+    def _raw(self, files: Sequence[File]) -> DataFrame:
+        spark, encoding, names = self.spark, self.settings.encoding, self.schema.names
+        match self.input_format:
+            case "parquet":
+                return read_parquet(spark, files, self.schema, root=self.folder if self.by_folder else None)
+            case "jsonl":
+                return read_json(spark, files, names, encoding)
+            case "csv":
+                frame = read_csv(spark, files, encoding)
+                return frame.select(*(F.col(f"`{name}`") for name in names), FILE, MODIFIED)
+            case "fhir":
+                return document_references(read_lines(spark, files))
+            case _:
+                languages = tuple(self.settings.checkpoints)
+                return read_texts(spark, files, root=self.folder, languages=languages, encoding=encoding)
+
+
+@dataclass(frozen=True, slots=True)
+class TableSource:
+    """A table or view of the catalog that cannot be streamed: its pieces are chunks of its ids."""
+
+    spark: SparkSession
+    table: str
+    n_chunks: int
+    settings: Settings
+    schema: StructType
+    """The columns that are read."""
+    started_ms: int = 0
+    """When the pass over the table began."""
+
+    @property
+    def name(self) -> str:
+        """What the stream's digest is made of."""
+        return f"table:{self.table}"
+
+    def listing(self) -> Iterator[File]:
+        """One piece a chunk: the same number of chunks, the same rows in each."""
+        return (File(f"{self.name}#{chunk}/{self.n_chunks}", 0, self.started_ms) for chunk in range(self.n_chunks))
+
+    def rows(self, files: Sequence[File]) -> DataFrame:
+        """The gated rows of the chunks."""
+        nowhere = (F.lit(None).cast("string").alias(FILE), F.lit(None).cast("timestamp").alias(MODIFIED))
+        return gate(self._chunks(files).select("*", *nowhere), self.settings)
+
+    def counts(self, files: Sequence[File]) -> Counts:
+        """Rows by chunk, by a query of their own."""
+        return {file.path: self._chunks([file]).count() for file in files}
+
+    def n_bytes(self, files: Sequence[File]) -> int:
+        """Unknown of a table: as if each chunk filled its batch."""
+        return len(files) * int(self.settings.batch_bytes)
+
+    def _chunks(self, files: Sequence[File]) -> DataFrame:
+        numbers = [int(file.path.rsplit("#", 1)[1].split("/")[0]) for file in files]
+        chunk = F.pmod(F.xxhash64(F.col(f"`{self.settings.id_column}`").cast("string")), F.lit(self.n_chunks))
+        return self.spark.table(self.table).where(chunk.isin(numbers))
+
+
+Source = FileSource | TableSource
+
+
+def open_source(spark: SparkSession, input_path: str, settings: Settings) -> FileSource:
+    """The files at a path. Raises InputError where they cannot be read as asked."""
+    root, input_format, first = suffix_format(spark, input_path, settings.input_format)
+    folder = root.rsplit("/", 1)[0] if first[0].path == root else root
+    if input_format in ("text", "brat", "fhir"):
+        own = StructType.fromDDL("doc_id string, text string, language string")
+        settings = settings.model_copy(update=OWN_COLUMNS)
+        if settings.keep:
+            raise InputError(f"--keep {settings.keep[0]}: {input_format} files have no other columns: leave it out")
+        return FileSource(spark, root, input_format, settings, own, folder, by_folder=False)
+    columns, by_folder = _columns_of(spark, folder, input_format, first, settings.encoding)
+    schema = _wanted(columns, settings, input_path)
+    return FileSource(spark, root, input_format, settings, schema, folder, by_folder=by_folder)
+
+
+def open_table(spark: SparkSession, table: str, settings: Settings) -> Source:
+    """A table of the catalog: its files where they are Parquet's, else its chunks. Raises InputError."""
+    try:
+        columns = spark.table(table).schema
+        detail = {row["col_name"]: row["data_type"] for row in spark.sql(f"DESCRIBE TABLE EXTENDED {table}").collect()}
+    except AnalysisException:
+        raise InputError(f"{table}: no such table or view: expected a name that spark.table() knows") from None
+    schema = _wanted(columns, settings, table)
+    if (detail.get("Provider") or "").lower() == "parquet" and detail.get("Type") in ("MANAGED", "EXTERNAL"):
+        return open_source(spark, detail["Location"], settings.model_copy(update={"input_format": "parquet"}))
+    return TableSource(spark, table, settings.table_chunks, settings, schema)
+
+
+def _columns_of(
+    spark: SparkSession, folder: str, input_format: str, first: Sequence[File], encoding: str | None
+) -> tuple[StructType, bool]:
+    """The columns of the first file that can be read; whether some of them are folders."""
+    for file in first:
+        try:
+            if input_format == "csv":
+                return read_csv(spark, [file], encoding).schema, False
+            if input_format == "jsonl":
+                keys = F.explode(F.json_object_keys(F.make_valid_utf8("value")))
+                names = read_lines(spark, [file]).limit(1000).select(keys.alias("k")).distinct().collect()
+                return StructType.fromDDL(", ".join(f"`{row.k.replace('`', '``')}` string" for row in names)), False
+            inside = spark.read.option("recursiveFileLookup", True).parquet(literal(file.path)).schema
+            whole = spark.read.option("basePath", folder).parquet(literal(file.path)).schema
+            return whole, len(whole) > len(inside)
+        except Exception:  # noqa: BLE001, PERF203  an unreadable file is quarantined by its batch: ask the next one
+            continue
+    raise InputError(f"{folder}: none of its first {len(first)} files can be read as {input_format}: name the --input-format")
+
+
+def _wanted(columns: StructType, settings: Settings, where: str) -> StructType:
+    """The columns that the settings name, with their types checked."""
+    options = {"--id-column": settings.id_column, "--text-column": settings.text_column}
+    options |= {f"--keep {name}": name for name in settings.keep}
+    for option, name in options.items():
+        if name not in columns.names:
+            raise InputError(f"{where}: no column {name!r} ({option}): it has {', '.join(columns.names)}")
+    given = settings.language_column if settings.language is None else None
+    if given in columns.names:
+        options["--language-column"] = str(given)
+    for option in options.keys() - {name for name in options if name.startswith("--keep")}:
+        _check_type(columns[options[option]].dataType, option, options[option], where)
+    return StructType([columns[name] for name in dict.fromkeys(options.values())])
+
+
+def _check_type(data_type: DataType, option: str, name: str, where: str) -> None:
+    nested = isinstance(data_type, ArrayType | MapType | StructType)
+    if nested or (option == "--text-column" and not isinstance(data_type, StringType | BinaryType)):
+        expected = "text" if option == "--text-column" else "one plain value a row"
+        raise InputError(
+            f"{where}: column {name!r} ({option}) is {data_type.simpleString()}: expected {expected}; name another column"
         )
-    else:
-        frame = _read_table(spark, input_path, chosen)
-    return _gate(_select(frame, settings, input_path))
-
-
-def _read_table(spark: SparkSession, path: str, chosen: str) -> DataFrame:
-    reader = spark.read.option("recursiveFileLookup", True)
-    if chosen == "parquet":
-        return spark.read.parquet(literal(path))
-    if chosen == "jsonl":
-        return reader.option("primitivesAsString", True).json(literal(path))
-    return reader.option("multiLine", True).option("escape", '"').csv(literal(path), header=True)
-
-
-def _read_texts(spark: SparkSession, path: str, languages: tuple[str, ...]) -> DataFrame:
-    """One row per `.txt` file, its bytes as they are. Spark's file sources pass over empty files: they are added."""
-    root = qualified(spark, path).rstrip("/")
-    root = root.rsplit("/", 1)[0] if root.endswith(".txt") else root
-    reader = spark.read.option("recursiveFileLookup", True).option("pathGlobFilter", "*.txt").format("binaryFile")
-    found = reader.load(literal(path)).select("path", F.col("content").cast("string").alias("text"))
-    empty = [(str(file.getPath()), "") for file in files_below(spark, path) if file.getLen() == 0]
-    files = found.unionByName(spark.createDataFrame(empty, found.schema)) if empty else found
-    below = F.regexp_replace(F.substr(F.col("path"), F.lit(len(root) + 2)), r"\.txt$", "")
-    folder = F.element_at(F.split(F.col("path"), "/"), -2)
-    return files.where(F.col("path").endswith(".txt")).select(
-        "text", below.alias("doc_id"), F.when(folder.isin(*languages), folder).alias("language")
-    )
-
-
-def _select(frame: DataFrame, settings: Settings, input_path: str) -> DataFrame:
-    """The columns of interest under their own names."""
-    wanted = {"--id-column": settings.id_column, "--text-column": settings.text_column}
-    for option, name in (wanted | {f"--keep {name}": name for name in settings.keep}).items():
-        if name not in frame.columns:
-            raise InputError(f"{input_path}: no column {name!r} ({option}): it has {', '.join(frame.columns)}")
-    if settings.language is not None:
-        language: Column = F.lit(settings.language)
-    elif settings.language_column in frame.columns:
-        language = F.col(f"`{settings.language_column}`").cast("string")
-    else:
-        language = F.lit(None).cast("string")
-    return frame.select(
-        F.col(f"`{settings.id_column}`").cast("string").alias("doc_id"),
-        F.col(f"`{settings.text_column}`").cast("string").alias("text"),
-        language.alias("language"),
-        *(F.col(f"`{name}`") for name in settings.keep),
-    )
-
-
-def _gate(rows: DataFrame) -> DataFrame:
-    """Add `reason`, `n_chars`, `text_sha256`; null the text of rows that have a reason."""
-    text = F.col("text")
-    reason = (
-        F.when(F.col("doc_id").isNull(), "null_id")
-        .when(~F.is_valid_utf8(text), "invalid_encoding")
-        .when(text.isNull() | ~text.rlike(r"[^\s\p{Z}\x{FEFF}\x{200B}]"), "empty_text")
-    )
-    return rows.select(
-        *(name for name in rows.columns if name != "text"),
-        reason.alias("reason"),
-        F.char_length(text).alias("n_chars"),
-        F.sha2(text.cast("binary"), 256).alias("text_sha256"),
-        F.when(reason.isNull(), text).alias("text"),
-    )
-
-
-def _format_of(spark: SparkSession, path: str) -> str:
-    """The format that the first known file name tells."""
-    for file in files_below(spark, path):
-        stem = str(file.getPath().getName()).lower()
-        for suffix in COMPRESSED:
-            stem = stem.removesuffix(suffix)
-        for suffix, chosen in FORMATS.items():
-            if stem.endswith(suffix):
-                return chosen
-    raise InputError(f"{path}: no file whose name ends in {', '.join(FORMATS)}: name the kind with --format")

@@ -1,13 +1,15 @@
-"""Where a run's rows go: staging once, then spans, then documents; and how the tables are read back.
+"""Where a batch goes: staged once, then spans, then the ledger, then documents; and how the tables are read back.
 
-    output/_staging/<batch_id>                                  the UDF's output, written once, removed at the end
+    output/_staging/<batch_id>/…                                all of a batch until it is moved into place
     output/spans/language=es/entity_type=DISEASE/batch_id=b…    one row per mention
-    output/documents/batch_id=b…                                one row per input row, written last
+    output/inputs/batch_id=b…                                   the ledger: one row per input file
+    output/documents/batch_id=b…                                one row per input row: the commit
 
 Contract
-- A run replaces the partitions of its own batch and touches no other. A batch whose documents are not there yet is not
-  finished: `spans_current` does not show it.
-- Readers use the declared schema, so a batch without any mention leaves a readable, empty table.
+- What stands under the tables' folders is whole: files are written under `_staging` and renamed, folder by folder.
+- A batch is committed when its documents are in place, by one rename. Before that, `spans_current` does not show it, and
+  the next attempt removes what an earlier one left in place: partitions of spans that it does not write again, too.
+- Readers use the declared schema, so a batch without any mention leaves readable, empty tables.
 """
 
 from __future__ import annotations
@@ -16,46 +18,69 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
-from cardio_ner.spark.hadoop import literal, remove, remove_if_empty
-from cardio_ner.spark.schema import DOCUMENT_PARTITIONS, DOCUMENTS, SPAN_PARTITIONS, SPANS
+from cardio_ner.spark.hadoop import exists, folders_in, literal, move, remove, remove_if_empty
+from cardio_ner.spark.schema import DOCUMENTS, INPUTS, SPANS
 
 
 def stage(annotated: DataFrame, output: str, batch_id: str) -> DataFrame:
     """Write annotated rows once and return them as read back: nothing downstream runs the model again."""
-    path = f"{output}/_staging/{batch_id}"
+    path = f"{output}/_staging/{batch_id}/rows"
     annotated.write.mode("overwrite").parquet(path)
     return annotated.sparkSession.read.schema(annotated.schema).parquet(literal(path))
 
 
 def write_spans(staged: DataFrame, output: str, batch_id: str) -> None:
-    """The batch's mentions, its earlier partitions removed first."""
+    """The batch's mentions, an earlier attempt's partitions removed first."""
     mention = F.col("mention")
-    spans = staged.select("doc_id", "text_sha256", "model_id", "language", F.explode("spans").alias("mention"))
-    columns = {
-        **{name: mention[name] for name in ("start_offset", "end_offset", "text", "score", "entity_type")},
-        "batch_id": F.lit(batch_id),
-    }
-    remove(staged.sparkSession, f"{literal(output)}/spans/language=*/entity_type=*/batch_id={batch_id}")
-    _conform(spans, SPANS, columns).write.mode("append").partitionBy(*SPAN_PARTITIONS).parquet(f"{output}/spans")
+    annotated = staged.where(F.col("status") == "annotated")
+    spans = annotated.select("doc_id", "text_sha256", "model_id", "language", F.explode("spans").alias("mention"))
+    columns = {name: mention[name] for name in ("start_offset", "end_offset", "text", "score", "entity_type")}
+    columns["batch_id"] = F.lit(batch_id)
+    frame = _conform(spans, SPANS, columns).drop("batch_id").hint("rebalance", "language", "entity_type")
+    spark, aside = staged.sparkSession, f"{output}/_staging/{batch_id}/spans"
+    frame.write.mode("overwrite").partitionBy("language", "entity_type").parquet(aside)
+    remove_spans(spark, output, batch_id)
+    for language in folders_in(spark, aside):
+        for entity_type in folders_in(spark, f"{aside}/{language}"):
+            inner = f"{language}/{entity_type}"
+            move(spark, f"{aside}/{inner}", f"{output}/spans/{inner}/batch_id={batch_id}")
 
 
-def write_documents(staged: DataFrame, output: str, batch_id: str, *, version: str, keep: tuple[str, ...]) -> None:
-    """One row per input row, its earlier partition removed first."""
+def write_inputs(rows: list[tuple[object, ...]], spark: SparkSession, output: str, batch_id: str) -> None:
+    """The batch's part of the ledger; `rows` are INPUTS without batch_id."""
+    schema = StructType(INPUTS.fields[:-1])
+    _put(spark.createDataFrame(rows, schema).coalesce(1), f"{output}/inputs", output, batch_id)
+
+
+def write_documents(staged: DataFrame, output: str, batch_id: str, *, version: str, kept: list[StructField]) -> None:
+    """One row per input row. With this the batch is committed."""
     columns = {
         "n_spans": F.when(F.col("status") == "annotated", F.size("spans")),
         "annotator_version": F.lit(version),
         "annotated_at": F.current_timestamp(),
-        "source_batch": F.lit(None),
         "batch_id": F.lit(batch_id),
     }
-    remove(staged.sparkSession, f"{literal(output)}/documents/batch_id={batch_id}")
-    schema = documents_schema([staged.schema[name] for name in keep])
-    frame = _conform(staged, schema, columns)
-    frame.write.mode("append").partitionBy(*DOCUMENT_PARTITIONS).parquet(f"{output}/documents")
+    frame = _conform(staged, documents_schema(kept), columns).drop("batch_id").hint("rebalance")
+    _put(frame, f"{output}/documents", output, batch_id)
 
 
-def remove_staging(spark: SparkSession, output: str, batch_id: str) -> None:
-    """Remove the batch's staging; the folder itself goes with the last one."""
+def is_committed(spark: SparkSession, output: str, batch_id: str) -> bool:
+    """Are the batch's documents in place?"""
+    return exists(spark, f"{output}/documents/batch_id={batch_id}")
+
+
+def has_documents(spark: SparkSession, output: str) -> bool:
+    """Has any batch been committed?"""
+    return bool(folders_in(spark, f"{output}/documents"))
+
+
+def remove_spans(spark: SparkSession, output: str, batch_id: str) -> None:
+    """Remove whatever partitions of spans a batch has."""
+    remove(spark, f"{literal(output)}/spans/language=*/entity_type=*/batch_id={batch_id}")
+
+
+def remove_staging(spark: SparkSession, output: str, batch_id: str = "*") -> None:
+    """Remove a batch's staging, or all; the folder itself goes with the last one."""
     remove(spark, f"{literal(output)}/_staging/{batch_id}")
     remove_if_empty(spark, f"{output}/_staging")
 
@@ -65,14 +90,42 @@ def documents_schema(kept: list[StructField]) -> StructType:
     return StructType([*DOCUMENTS.fields[:-1], *kept, DOCUMENTS.fields[-1]])
 
 
-def read_documents(spark: SparkSession, output: str, kept: tuple[StructField, ...] = ()) -> DataFrame:
-    """The documents table."""
-    return spark.read.schema(documents_schema(list(kept))).parquet(literal(f"{output}/documents"))
+def kept_columns(spark: SparkSession, output: str) -> list[StructField]:
+    """The columns of the documents table that runs so far have kept."""
+    batches = folders_in(spark, f"{output}/documents")
+    if not batches:
+        return []
+    files = spark.read.option("mergeSchema", True).parquet(literal(f"{output}/documents"))
+    return [field for field in files.schema.fields if field.name not in DOCUMENTS.names]
+
+
+def read_documents(spark: SparkSession, output: str) -> DataFrame:
+    """The documents table, with the columns kept so far; empty where there is none yet."""
+    return _read(spark, f"{output}/documents", documents_schema(kept_columns(spark, output)))
 
 
 def read_spans(spark: SparkSession, output: str) -> DataFrame:
-    """The spans table."""
-    return spark.read.schema(SPANS).parquet(literal(f"{output}/spans"))
+    """The spans table; empty where there is none yet."""
+    return _read(spark, f"{output}/spans", SPANS)
+
+
+def read_inputs(spark: SparkSession, output: str) -> DataFrame:
+    """The ledger; empty where there is none yet."""
+    return _read(spark, f"{output}/inputs", INPUTS)
+
+
+def _read(spark: SparkSession, path: str, schema: StructType) -> DataFrame:
+    if not exists(spark, path):
+        return spark.createDataFrame([], schema)
+    return spark.read.schema(schema).parquet(literal(path))
+
+
+def _put(frame: DataFrame, table: str, output: str, batch_id: str) -> None:
+    """Write aside, then one rename over what an earlier attempt left."""
+    spark, aside = frame.sparkSession, f"{output}/_staging/{batch_id}/{table.rsplit('/', 1)[1]}"
+    frame.write.mode("overwrite").parquet(aside)
+    remove(spark, f"{literal(table)}/batch_id={batch_id}")
+    move(spark, aside, f"{table}/batch_id={batch_id}")
 
 
 def _conform(frame: DataFrame, schema: StructType, columns: dict[str, Column]) -> DataFrame:

@@ -1,0 +1,120 @@
+"""The account of a run: what became of every row, for the terminal and as run.json.
+
+Contract: counts only, taken from what was staged; no text of a record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAccount:
+    """One batch: rows per (status, reason, language, error_type), mentions per (language, type), tokens read."""
+
+    batch_id: str
+    rows: dict[tuple[str | None, ...], int]
+    mentions: dict[tuple[str, str], int]
+    n_tokens: int
+
+    @property
+    def n_rows(self) -> int:
+        """All rows of the batch."""
+        return sum(self.rows.values())
+
+    @property
+    def n_failed(self) -> int:
+        """Documents that made the tagger fail."""
+        return sum(count for (_, reason, _, _), count in self.rows.items() if reason == "failed")
+
+    @property
+    def error_types(self) -> list[str]:
+        """What they failed with."""
+        return sorted({str(error) for (_, reason, _, error) in self.rows if reason == "failed"})
+
+
+def account_of(staged: DataFrame, batch_id: str) -> BatchAccount:
+    """Count a staged batch."""
+    keys = ["status", "reason", "language", "error_type"]
+    counted = staged.groupBy(*keys).agg(F.count("*").alias("n"), F.sum("n_tokens").alias("n_tokens")).collect()
+    mentions = staged.where("status = 'annotated'").select("language", F.explode("spans.entity_type").alias("type"))
+    found = mentions.groupBy("language", "type").count().collect()
+    return BatchAccount(
+        batch_id,
+        {tuple(row[key] for key in keys): row["n"] for row in counted},
+        {(row["language"], row["type"]): row["count"] for row in found},
+        sum(row["n_tokens"] or 0 for row in counted),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RunAccount:
+    """A run: its batches added up, with what it ran on."""
+
+    batches: Sequence[BatchAccount]
+    seconds: float
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Input, output, stream, checkpoints, versions, times: what is not counted."""
+
+    def outcomes(self) -> Counter[str]:
+        """Rows by `annotated`, `unchanged`, or the reason of their rejection."""
+        return self._sum(lambda status, reason, language, error: reason or status)
+
+    def languages(self) -> Counter[str]:
+        """Rows by language; `unknown` where none was given or found."""
+        return self._sum(lambda status, reason, language, error: language or "unknown")
+
+    def errors(self) -> Counter[str]:
+        """Rows by the type of error, where there was one."""
+        return self._sum(lambda status, reason, language, error: error)
+
+    def mentions(self) -> Counter[tuple[str, str]]:
+        """Mentions by (language, entity type)."""
+        return sum((Counter(batch.mentions) for batch in self.batches), Counter())
+
+    def as_json(self) -> str:
+        """run.json: the same numbers as the summary, and the facts."""
+        n_rows, n_tokens = sum(b.n_rows for b in self.batches), sum(b.n_tokens for b in self.batches)
+        return json.dumps(
+            self.facts
+            | {
+                "seconds": round(self.seconds, 3),
+                "batches": [batch.batch_id for batch in self.batches],
+                "rows": n_rows,
+                "rows_by_outcome": dict(sorted(self.outcomes().items())),
+                "rows_by_language": dict(sorted(self.languages().items())),
+                "rows_by_error_type": dict(sorted(self.errors().items())),
+                "mentions": {" ".join(key): count for key, count in sorted(self.mentions().items())},
+                "tokens": n_tokens,
+                "rows_per_second": round(n_rows / self.seconds, 3),
+                "tokens_per_second": round(n_tokens / self.seconds, 3),
+            },
+            indent=2,
+        )
+
+    def __str__(self) -> str:
+        told = json.loads(self.as_json())
+        head = f"{told['rows']} rows in {len(self.batches)} batches, {self.seconds:.1f} s"
+        lines = [f"{head} ({told['rows_per_second']:.1f} rows/s, {told['tokens_per_second']:.0f} tokens/s)"]
+        lines += [f"  {count:>10}  {outcome}" for outcome, count in told["rows_by_outcome"].items()]
+        lines += [f"  {count:>10}  records, {language}" for language, count in told["rows_by_language"].items()]
+        lines += [f"  {count:>10}  mentions, {key}" for key, count in told["mentions"].items()]
+        lines += [f"  {count:>10}  errors, {error}" for error, count in told["rows_by_error_type"].items()]
+        lines += [f"  {model_id}  checkpoint, {language}" for language, model_id in told["checkpoints"].items()]
+        return "\n".join(lines)
+
+    def _sum(self, key: Any) -> Counter[str]:
+        total: Counter[str] = Counter()
+        for batch in self.batches:
+            for told, count in batch.rows.items():
+                name = key(*told)
+                if name is not None:
+                    total[name] += count
+        return total

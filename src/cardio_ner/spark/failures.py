@@ -1,0 +1,69 @@
+"""When Spark stops a batch: which file is to blame, and what may be said of the error.
+
+Contract: an error is named by its class or Spark's condition. Its message is dropped, since it may quote data; the
+library's own errors, which never do, keep theirs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException, PySparkException
+
+from cardio_ner.errors import RunError
+from cardio_ner.spark.counts import Counts
+from cardio_ner.spark.hadoop import File
+from cardio_ner.spark.source import FileSource, Source
+
+SparkError = Py4JJavaError | PySparkException
+_OWN_ERROR = re.compile(r"^cardio_ner\.errors\.(\w+: .+)$", re.MULTILINE)
+
+
+class UnequalReaders(Exception):  # noqa: N818  not a failure: the batch goes on without these files
+    """Files in which the job's reader and the independent one see different numbers of rows."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        super().__init__(f"{len(paths)} files")
+        self.paths = list(paths)
+
+
+def name_of(error: SparkError) -> str:
+    """Spark's condition, or the exception's class."""
+    if isinstance(error, Py4JJavaError):
+        return str(error.java_exception.getClass().getSimpleName())
+    return error.getCondition() or type(error).__name__
+
+
+def raise_if_hopeless(error: SparkError) -> None:
+    """Raises where another attempt would fail alike: a query that cannot be analysed, or an error of this library's
+    own in a worker."""
+    if isinstance(error, AnalysisException):
+        raise error
+    if own := _OWN_ERROR.search(str(error)):
+        raise RunError(own[1]) from None
+
+
+def find_unreadable(source: Source, files: Sequence[File]) -> Counts:
+    """The files that Spark cannot read to their end, with the error's name: all are tried together, then halves."""
+    if not isinstance(source, FileSource) or not files:
+        return {}
+    try:
+        source.rows(files).write.format("noop").mode("overwrite").save()
+        source.counts(files)
+    except (Py4JJavaError, PySparkException) as error:
+        if len(files) == 1:
+            return {files[0].path: name_of(error)}
+        half = len(files) // 2
+        return find_unreadable(source, files[:half]) | find_unreadable(source, files[half:])
+    return {}
+
+
+def unequal_files(source: Source, files: Sequence[File], counts: Counts) -> list[str]:
+    """The files of which the job's reader does not give as many rows as were counted."""
+    if not isinstance(source, FileSource) or not files:
+        return []
+    rows = source.rows(files).groupBy("source_file").count().collect()
+    read = {row["source_file"]: row["count"] for row in rows}
+    return [file.path for file in files if read.get(file.path, 0) != counts[file.path]]

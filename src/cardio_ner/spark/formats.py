@@ -1,0 +1,124 @@
+"""How each kind of file becomes a frame: the columns wanted, and where each row came from.
+
+Contract
+- Bytes stay as they are: text that is not UTF-8 arrives as the bytes that it is, and is gated later (gate.py), or is
+  decoded from the encoding that the user names. Nothing is replaced silently.
+- Every frame has FILE (the path as listings show it) and MODIFIED (when the file was last written), and may have
+  `reason` and `error_type` for rows that the format itself makes unreadable.
+- JSON lines and CSV give strings, read by name; no pass over the data infers types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
+
+from cardio_ner.spark.hadoop import File, literal
+
+FILE, MODIFIED = "_source_file", "_source_modified_at"
+_CORRUPT = "_corrupt_line"
+_LONE_SURROGATE = (
+    r"(?<!\\)(?:\\\\)*(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
+    r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+)
+"""A JSON escape that is half a character: Java would read a question mark."""
+
+
+def origin() -> tuple[Column, Column]:
+    """FILE and MODIFIED of a row. (Spark's `file_path` is percent-encoded; its `url_decode` takes + for a space.)"""
+    path = F.url_decode(F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B")))
+    return path.alias(FILE), F.col("_metadata.file_modification_time").alias(MODIFIED)
+
+
+def read_parquet(spark: SparkSession, files: Sequence[File], schema: StructType, *, root: str | None) -> DataFrame:
+    """Parquet files by a declared schema; `root` is given where some of its columns are folders (`ward=4/`)."""
+    reader = spark.read.schema(schema)
+    reader = reader.option("recursiveFileLookup", True) if root is None else reader.option("basePath", root)
+    return reader.parquet(*_paths(files)).select(*(F.col(f"`{name}`") for name in schema.names), *origin())
+
+
+def read_lines(spark: SparkSession, files: Sequence[File]) -> DataFrame:
+    """The lines of text files that are not blank, as bytes in the column `value`."""
+    reader = spark.read.option("recursiveFileLookup", True).option("lineSep", "\n")
+    lines = reader.text(_paths(files)).select("value", *origin())
+    return lines.where(~F.col("value").rlike(r"^[ \t\r]*$"))
+
+
+def read_json(spark: SparkSession, files: Sequence[File], names: Sequence[str], encoding: str | None) -> DataFrame:
+    """JSON lines: the named keys as strings. A line that is not JSON has nulls and `error_type` MalformedJSON; one that
+    is not text in its encoding is `invalid_encoding`, with what can be read of its id."""
+    schema = StructType([StructField(name, StringType()) for name in (*names, _CORRUPT)])
+    options = {"columnNameOfCorruptRecord": _CORRUPT, "maxStringLen": str(2**31 - 1)}
+    line = decoded(F.col("value").cast("binary"), encoding)
+    invalid = ~F.is_valid_utf8(line) | line.rlike(_LONE_SURROGATE)
+    legible = F.regexp_replace(F.make_valid_utf8(line), "^\ufeff", "")
+    parsed = read_lines(spark, files).select(
+        F.from_json(legible, schema, options).alias("parsed"), invalid.alias("invalid"), FILE, MODIFIED
+    )
+    malformed = F.col(f"parsed.{_CORRUPT}").isNotNull()
+    return parsed.select(
+        *(F.col(f"parsed.`{name}`").alias(name) for name in names),
+        F.when(F.col("invalid"), "invalid_encoding").alias("reason"),
+        F.when(malformed, "MalformedJSON").alias("error_type"),
+        FILE,
+        MODIFIED,
+    )
+
+
+def read_csv(spark: SparkSession, files: Sequence[File], encoding: str | None) -> DataFrame:
+    """CSV with a header and quotes doubled, all columns. Read as Latin-1, in which every byte is a character, and turned
+    back into its bytes: Spark's own reading of bytes that are not UTF-8 replaces them."""
+    reader = spark.read.option("recursiveFileLookup", True).option("encoding", "ISO-8859-1")
+    reader = reader.option("multiLine", True).option("escape", '"').option("enforceSchema", False)
+    frame = reader.csv(_paths(files), header=True)
+    names = {raw: _decode_name(raw, encoding) for raw in frame.columns}
+    columns = [
+        decoded(F.encode(F.col(f"`{raw}`"), "ISO-8859-1"), encoding).alias(name) for raw, name in names.items()
+    ]
+    return frame.select(*columns, *origin())
+
+
+def read_texts(
+    spark: SparkSession, files: Sequence[File], *, root: str, languages: Sequence[str], encoding: str | None
+) -> DataFrame:
+    """One row per file: `doc_id` is its path below the root without `.txt`, `language` its folder's name if that is one
+    of `languages`. Spark's file sources pass over empty files: they are added."""
+    schema = f"{FILE} string, {MODIFIED} timestamp, text string"
+    empty = [file for file in files if file.n_bytes == 0]
+    rows = spark.createDataFrame([(file.path, file.modified_ms, "") for file in empty], f"{FILE} string, ms long, t string")
+    found = rows.select(FILE, F.timestamp_millis("ms").alias(MODIFIED), F.col("t").alias("text")).to(_struct(schema))
+    if full := [file for file in files if file.n_bytes]:
+        contents = spark.read.format("binaryFile").option("recursiveFileLookup", True).load(_paths(full))
+        text = decoded(F.col("content"), encoding).alias("text")
+        found = found.unionByName(
+            contents.select(F.col("path").alias(FILE), F.col("modificationTime").alias(MODIFIED), text)
+        )
+    below = F.regexp_replace(F.substr(F.col(FILE), F.lit(len(root) + 2)), r"\.txt$", "")
+    folder = F.element_at(F.split(F.col(FILE), "/"), -2)
+    language = F.when(folder.isin(*languages), folder)
+    return found.select("text", below.alias("doc_id"), language.alias("language"), FILE, MODIFIED)
+
+
+def decoded(content: Column, encoding: str | None) -> Column:
+    """Bytes as a string: unchanged for UTF-8 (valid or not), else decoded; where that fails, unchanged too."""
+    unchanged = content.cast("string")
+    if encoding is None:
+        return unchanged
+    text = F.decode(content, encoding)
+    return F.when(text.contains("\ufffd"), unchanged).otherwise(text)
+
+
+def _decode_name(raw: str, encoding: str | None) -> str:
+    content = raw.encode("latin-1")
+    return content.decode(encoding or "utf-8", errors="replace").removeprefix("\ufeff")
+
+
+def _paths(files: Sequence[File]) -> list[str]:
+    return [literal(file.path) for file in files]
+
+
+def _struct(ddl: str) -> StructType:
+    return StructType.fromDDL(ddl)

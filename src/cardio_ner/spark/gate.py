@@ -1,0 +1,78 @@
+"""The gate: rows as they came → rows of which only sound text goes on to Python.
+
+Contract
+- `language` is the code given, folded as `language.fold_language` does, or null. `doc_id`, `language` and kept columns are valid UTF-8 from here on (a table with other bytes is unreadable to others).
+- `reason` says why a row's text stops here: `null_id`, `invalid_encoding` (Arrow's own error would print the text),
+  `empty_text`; its `text` is null then. `n_chars` and `text_sha256` are of the text that came.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
+
+from cardio_ner.language import THREE_LETTERS
+from cardio_ner.spark.formats import FILE, MODIFIED
+from cardio_ner.spark.omop import omop_language
+from cardio_ner.spark.settings import Settings
+
+_BLANK = r"[^\s\p{Z}\x{FEFF}\x{200B}]"
+
+
+def gate(raw: DataFrame, settings: Settings) -> DataFrame:
+    """Rows of any source → doc_id, language, reason, error_type, n_chars, text_sha256, source_file, source_modified_at,
+    kept columns, text."""
+    text = F.col(f"`{settings.text_column}`").cast("string")
+    doc_id = F.col(f"`{settings.id_column}`").cast("string")
+    named = raw.select(
+        F.make_valid_utf8(doc_id).alias("doc_id"),
+        _language(raw, settings).alias("language"),
+        _given_reason(raw, doc_id, text).alias("reason"),
+        _column_or_null(raw, "error_type").alias("error_type"),
+        F.char_length(text).alias("n_chars"),
+        F.sha2(text.cast("binary"), 256).alias("text_sha256"),
+        F.col(FILE).alias("source_file"),
+        F.col(MODIFIED).alias("source_modified_at"),
+        *(_sound(raw, name) for name in settings.keep),
+        text.alias("text"),
+    )
+    return named.withColumn("text", F.when(F.col("reason").isNull(), F.col("text")))
+
+
+def _given_reason(raw: DataFrame, doc_id: Column, text: Column) -> Column:
+    """Why a row is rejected, or null. A reason that the format gave comes first."""
+    return F.coalesce(
+        _column_or_null(raw, "reason"),
+        F.when(doc_id.isNull(), "null_id")
+        .when(~F.is_valid_utf8(text) | ~F.is_valid_utf8(doc_id), "invalid_encoding")
+        .when(text.isNull() | ~text.rlike(_BLANK), "empty_text"),
+    )
+
+
+def _language(raw: DataFrame, settings: Settings) -> Column:
+    if settings.language is not None:
+        return fold(F.lit(settings.language))
+    name = settings.language_column
+    if name is None or name not in raw.columns:
+        return F.lit(None).cast("string")
+    given = F.col(f"`{name}`")
+    if settings.preset == "omop-note":
+        return omop_language(given)
+    return fold(F.make_valid_utf8(given.cast("string")))
+
+
+def fold(code: Column) -> Column:
+    """`fold_language` in the JVM: `es-ES` and `spa` are `es`; blank is null."""
+    primary = F.regexp_extract(F.lower(F.btrim(code, F.lit(" \t\r\n"))), r"^[^-_]*", 0)
+    three = F.create_map(*(F.lit(part) for pair in THREE_LETTERS.items() for part in pair))
+    return F.nullif(F.coalesce(three[primary], primary), F.lit(""))
+
+
+def _column_or_null(raw: DataFrame, name: str) -> Column:
+    return F.col(name) if name in raw.columns else F.lit(None).cast("string")
+
+
+def _sound(raw: DataFrame, name: str) -> Column:
+    column = F.col(f"`{name}`")
+    return F.make_valid_utf8(column).alias(name) if raw.schema[name].dataType == StringType() else column

@@ -1,0 +1,64 @@
+"""What need not be tagged: documents that the tables have already, and second copies inside a batch.
+
+Contract
+- A row is `unchanged` where a committed row has the same doc_id and text_sha256, the same language from the same place
+  (given or detected) and a checkpoint of this run. `source_batch` names the batch whose spans are its mentions.
+- Cost: one pass over the batch's ids and one over six narrow columns of the documents table, joined; the history's texts
+  and spans are never read. It grows with the history (docs/operations.md says what was measured), is skipped while
+  there is none, and `skip_unchanged: false` turns it off.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cardio_ner.spark.settings import Model
+from cardio_ner.spark.tables import read_documents
+
+IDENTITY = ["doc_id", "text_sha256"]
+KNOWN = "struct<batch_id:string,language:string,language_source:string,model_id:string>"
+
+
+def mark_known(rows: DataFrame, output: str, models: dict[str, Model]) -> DataFrame:
+    """The rows with `known`: null, or a struct of the batch, language, language_source and checkpoint of the row that
+    the tables have."""
+    spark = rows.sparkSession
+    documents = read_documents(spark, output)
+    ids = F.array(*(F.lit(model.model_id) for model in models.values()))
+    history = documents.where((F.col("status") == "annotated") & F.array_contains(ids, F.col("model_id")))
+    asked = rows.where("reason IS NULL").select(*IDENTITY).distinct()
+    found = history.join(asked, IDENTITY, "left_semi").groupBy(*IDENTITY, "language", "language_source").agg(
+        F.max_by(F.struct("batch_id", "model_id"), F.struct("annotated_at", "batch_id")).alias("latest")
+    )
+    known = found.select(
+        *IDENTITY,
+        F.col("language").alias("_language"),
+        F.col("language_source").alias("_source"),
+        F.struct("latest.batch_id", "language", "language_source", "latest.model_id").alias("known"),
+    )
+    given = rows["language"]
+    detected_then = given.isNull() & (known["_source"] == "detected")
+    given_then = (given == known["_language"]) & (known["_source"] == "given")
+    same = (rows["doc_id"] == known["doc_id"]) & (rows["text_sha256"] == known["text_sha256"])
+    condition = rows["reason"].isNull() & same & (detected_then | given_then)
+    return rows.join(known, condition, "left").select(*(rows[name] for name in rows.columns), "known")
+
+
+def mark_copies(staged: DataFrame, batch_id: str) -> DataFrame:
+    """Of annotated rows of one batch with the same id, text, language and checkpoint the first stays, the others are
+    `unchanged` with the batch itself as source. `row_key` numbers the rows."""
+    same = [*IDENTITY, "language", "model_id"]
+    annotated = staged.where((F.col("status") == "annotated") & F.col("doc_id").isNotNull())
+    copies = annotated.groupBy(*same).agg(F.count("*").alias("n"), F.min("row_key").alias("first")).where("n > 1")
+    if copies.isEmpty():
+        return staged
+    later = annotated.select("row_key", *same).join(F.broadcast(copies), same).where("row_key != first")
+    marked = staged.join(F.broadcast(later.select("row_key", F.lit(True).alias("copy"))), "row_key", "left")
+    is_copy = F.col("copy").isNotNull()
+    return marked.withColumns(
+        {
+            "status": F.when(is_copy, "unchanged").otherwise(F.col("status")),
+            "source_batch": F.when(is_copy, F.lit(batch_id)).otherwise(F.col("source_batch")),
+        }
+    ).drop("copy")

@@ -1,0 +1,70 @@
+"""The ledger: which files the tables hold, at which size and time. It decides what is left to do.
+
+Contract: a file is done where a committed batch of the same stream (same input, checkpoints and settings) has it with
+the size and time that it has now. So a lost streaming checkpoint costs nothing, a file overwritten in place is read
+again, and a file that Spark's listing passes over is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from cardio_ner.spark.hadoop import File, folders_in, literal, remove
+from cardio_ner.spark.tables import read_inputs, remove_staging
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The files of one stream that are done."""
+
+    seen: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Path → (n_bytes, modified_ms) when it was last read."""
+
+    @classmethod
+    def read(cls, spark: SparkSession, output: str, stream: str) -> Ledger:
+        """What the tables hold of a stream."""
+        rows = read_inputs(spark, output).where(F.col("stream") == stream)
+        latest = rows.groupBy("path").agg(F.max_by(F.struct("n_bytes", "modified_ms"), "modified_ms").alias("file"))
+        return cls({row.path: (row.file.n_bytes, row.file.modified_ms) for row in latest.toLocalIterator()})
+
+    def left(self, files: Iterable[File]) -> list[File]:
+        """The files that are not done, oldest first."""
+        todo = (file for file in files if self.seen.get(file.path) != (file.n_bytes, file.modified_ms))
+        return sorted(todo, key=lambda file: (file.modified_ms, file.path))
+
+    def add(self, files: Iterable[File]) -> None:
+        """Note committed files."""
+        self.seen.update({file.path: (file.n_bytes, file.modified_ms) for file in files})
+
+
+def in_batches(files: Sequence[File], batch_bytes: int) -> Iterator[list[File]]:
+    """The files in order, in batches of at most `batch_bytes`, or one larger file."""
+    batch: list[File] = []
+    size = 0
+    for file in files:
+        if batch and size + file.n_bytes > batch_bytes:
+            yield batch
+            batch, size = [], 0
+        batch.append(file)
+        size += file.n_bytes
+    if batch:
+        yield batch
+
+
+def sweep(spark: SparkSession, output: str) -> None:
+    """Remove what runs that were killed left: staging, and partitions of batches that were never committed. Only for a
+    run that holds the output's lock."""
+    remove_staging(spark, output)
+    committed = set(folders_in(spark, f"{output}/documents"))
+    tables = [f"{output}/inputs"]
+    for language in folders_in(spark, f"{output}/spans"):
+        inner = f"{output}/spans/{language}"
+        tables += [f"{inner}/{entity_type}" for entity_type in folders_in(spark, inner)]
+    for table in tables:
+        for batch in folders_in(spark, table):
+            if batch not in committed:
+                remove(spark, literal(f"{table}/{batch}"))

@@ -1,0 +1,68 @@
+"""Which files are the input, and of which format they are.
+
+Contract: a format named by the user takes every file (of text and brat folders: those named `.txt`); `auto` goes by the
+names, takes the files of the one format that they tell, and refuses a folder that has two.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from pyspark.sql import SparkSession
+
+from cardio_ner.errors import InputError
+from cardio_ner.spark.hadoop import File, exists, files_below, qualified
+
+FORMATS = {
+    ".parquet": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".csv": "csv",
+    ".txt": "text",
+}
+COMPRESSED = (".gz", ".bz2", ".zst", ".snappy", ".lz4", ".deflate")
+LOOKED_AT = 10_000
+"""Names that `auto` reads before it decides."""
+FIRST_FILES = 20
+"""Files that are tried until one tells its columns."""
+
+
+def format_of(path: str) -> str | None:
+    """The format that a file's name tells."""
+    name = path.lower()
+    plain = next((name.removesuffix(suffix) for suffix in COMPRESSED if name.endswith(suffix)), name)
+    told = next((told for suffix, told in FORMATS.items() if plain.endswith(suffix)), None)
+    return told if plain == name or told in ("jsonl", "csv") else None
+
+
+def is_input(path: str, root: str, asked: str, input_format: str) -> bool:
+    """Is a file below the root part of the input? `asked` is the format that the user named, or `auto`."""
+    if any(part.startswith(("_", ".")) for part in path[len(root) :].split("/")):
+        return False
+    if path == root:
+        return True
+    if input_format in ("text", "brat"):
+        return path.endswith(".txt")
+    return asked != "auto" or format_of(path) == input_format
+
+
+def suffix_format(spark: SparkSession, input_path: str, asked: str) -> tuple[str, str, list[File]]:
+    """The qualified root, its format, and a few of its files. Raises InputError."""
+    if not exists(spark, input_path):
+        raise InputError(f"{input_path}: no such file or folder")
+    root = qualified(spark, input_path)
+    seen = list(islice(files_below(spark, root), LOOKED_AT))
+    if asked == "auto":
+        told = sorted({told for file in seen if (told := format_of(file.path))})
+        if not told:
+            raise InputError(f"{input_path}: no file whose name ends in {', '.join(FORMATS)}: name it with --input-format")
+        if len(told) > 1:
+            raise InputError(f"{input_path}: has files of {' and '.join(told)}: name one with --input-format")
+        input_format = told[0]
+    else:
+        input_format = asked
+    files = [file for file in seen if is_input(file.path, root, asked, input_format)]
+    if not files:
+        raise InputError(f"{input_path}: no file of format {input_format}: expected at least one")
+    return root, input_format, sorted(files, key=lambda file: file.path)[:FIRST_FILES]

@@ -1,0 +1,150 @@
+"""One run at a time per output: a lock file that says whose it is, and a heartbeat that says that it still is.
+
+    output/_lock             {"run": …, "host": …, "pid": …, "process_started": …, "since": …}, written once
+    output/_lock.heartbeat   empty; its modification time counts
+
+Contract
+- A second run is refused with LockError, which names the holder. Nothing was read or written then.
+- A lock is stale, and is taken over, where its process is gone from this machine, or where its heartbeat is older than
+  STALE_SECONDS (another machine: clocks must agree within that).
+- A run that was taken for dead finds out before it commits anything: see `Lock.check`.
+- Creating the file is atomic on local disks and HDFS. Object stores have no such promise: schedule runs one by one there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from cardio_ner.errors import LockError
+from cardio_ner.spark.hadoop import create_text, literal, modified_ms, move, read_text, remove, write_text
+
+HEARTBEAT_SECONDS = 15
+STALE_SECONDS = 120
+HEARTBEAT = ".heartbeat"
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The lock that this run holds."""
+
+    spark: SparkSession
+    path: str
+    run: str
+
+    def check(self) -> None:
+        """Raises LockError if another run has taken this one for dead (a machine that slept, say)."""
+        holder = _holder(self.spark, self.path) or {}
+        if holder.get("run") != self.run:
+            raise LockError(
+                f"{self.path}: this run lost it to {_name(holder)}: expected to hold it until the end; nothing more was "
+                "written; run again when the other is done"
+            )
+
+
+@contextmanager
+def output_lock(spark: SparkSession, output: str) -> Iterator[Lock]:
+    """Hold the output's lock for the length of a `with` block."""
+    lock = Lock(spark, f"{output}/_lock", uuid.uuid4().hex)
+    mine = {
+        "run": lock.run,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "process_started": _process_started(os.getpid()),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    _acquire(lock, json.dumps(mine))
+    released = threading.Event()
+    heartbeat = threading.Thread(target=_beat, args=(lock, released), daemon=True)
+    heartbeat.start()
+    try:
+        yield lock
+    finally:
+        released.set()
+        heartbeat.join()
+        if (_holder(spark, lock.path) or {}).get("run") == lock.run:
+            remove(spark, literal(lock.path + HEARTBEAT))
+            remove(spark, literal(lock.path))
+
+
+def _acquire(lock: Lock, text: str) -> None:
+    for _ in range(3):
+        if create_text(lock.spark, lock.path, text):
+            return
+        holder = _holder(lock.spark, lock.path)
+        if holder is None:
+            continue  # released between our two looks
+        if not _is_stale(lock, holder):
+            raise LockError(
+                f"{lock.path}: held by {_name(holder)}: expected one run at a time per output; wait for it, or if it is "
+                f"dead, until {STALE_SECONDS} s have passed since its last heartbeat"
+            )
+        _set_aside(lock)
+    raise LockError(f"{lock.path}: other runs take it again and again: expected one run at a time per output")
+
+
+def _set_aside(lock: Lock) -> None:
+    """Take a stale lock away. A rename, so that of several runs that found it stale one succeeds."""
+    aside = f"{lock.path}.stale.{lock.run}"
+    try:
+        move(lock.spark, lock.path, aside)
+    except Exception:  # noqa: BLE001  another run was quicker: the next look says who
+        return
+    remove(lock.spark, literal(aside))
+
+
+def _holder(spark: SparkSession, path: str) -> dict[str, Any] | None:
+    """What the lock says, nothing where it is half-written, None where there is none."""
+    text = read_text(spark, path)
+    if text is None:
+        return None
+    try:
+        return dict(json.loads(text))
+    except ValueError:
+        return {}
+
+
+def _name(holder: dict[str, Any]) -> str:
+    where = ", ".join(f"{key} {holder.get(key)}" for key in ("host", "pid", "since"))
+    return f"run {holder.get('run')} ({where})"
+
+
+def _is_stale(lock: Lock, holder: dict[str, Any]) -> bool:
+    if holder.get("host") == socket.gethostname() and "pid" in holder:
+        return bool(holder.get("process_started") != _process_started(int(holder["pid"])))
+    seen = [modified_ms(lock.spark, path) or 0 for path in (lock.path, lock.path + HEARTBEAT)]
+    return time.time() - max(seen) / 1000 > STALE_SECONDS
+
+
+def _process_started(pid: int) -> str | None:
+    """When a process of this machine started, in the kernel's ticks, so that a number used again is another process;
+    None where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[19]
+    except OSError:
+        if Path("/proc/self").exists():
+            return None
+    try:
+        os.kill(pid, 0)  # macOS has no /proc: is it there at all?
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    return "running"
+
+
+def _beat(lock: Lock, released: threading.Event) -> None:
+    while not released.wait(HEARTBEAT_SECONDS):
+        write_text(lock.spark, lock.path + HEARTBEAT, "")

@@ -1,0 +1,143 @@
+"""From an input to batches: the file stream, and the pass that closes its holes.
+
+Contract
+- Files: Structured Streaming follows the *listing* (path, time, size; no content is read), Trigger.AvailableNow or, with
+  `follow`, until stopped; `foreachBatch` reads the batch's own files. So a batch knows its files: it can count them by
+  another reader, set aside one that is corrupt, and be read twice without running anything twice.
+- Then `catch_up` compares the input's listing with the ledger and reads what the stream did not: files overwritten in
+  place, empty files (Spark's listing drops them), files older than any limit, a stream whose checkpoint was lost.
+- Tables that cannot be streamed are read by `catch_up` alone, chunk by chunk; a pass that was interrupted goes on.
+- Batch ids: `<letter><digest>-<number>`. `b`: digest of stream and streaming query, number of its batch. `r` and `t`
+  (files read again, chunks of a table) and `f` (failed documents): digest of stream and pieces. The letter keeps readers
+  from taking the value for a number.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cardio_ner.errors import RunError
+from cardio_ner.spark.batch import Job, Pieces, write_batch
+from cardio_ner.spark.hadoop import File, literal, read_text, remove, write_text
+from cardio_ner.spark.ledger import Ledger, in_batches
+from cardio_ner.spark.settings import digest_of
+from cardio_ner.spark.source import FileSource, TableSource
+from cardio_ner.spark.tables import read_documents
+
+LISTING = "path string, modificationTime timestamp, length long, content binary"
+ANY_AGE = "36500d"
+CATCH_UP_SECONDS = 600
+"""How often a run that follows its input looks for what the stream does not see."""
+
+
+def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None) -> None:
+    """Annotate what the stream brings; returns when there is no more, or never where it follows."""
+    checkpoint = f"{job.output}/_state/stream-{job.stream}"
+    one_at_a_time = threading.Lock()
+    failures: list[BaseException] = []
+
+    def annotate_listing(listing: DataFrame, number: int) -> None:
+        try:
+            with one_at_a_time:
+                _annotate_listing(job, ledger, checkpoint, listing, number)
+        except BaseException as error:
+            failures.append(error)  # Spark would wrap it in a traceback as text
+            raise
+
+    writer = _listing_stream(job).writeStream.foreachBatch(annotate_listing).option("checkpointLocation", checkpoint)
+    trigger: dict[str, Any] = {"availableNow": True} if follow_seconds is None else {"processingTime": f"{follow_seconds} s"}
+    query = writer.trigger(**trigger).start()
+    try:
+        if follow_seconds is None:
+            query.awaitTermination()
+        while follow_seconds is not None and not query.awaitTermination(CATCH_UP_SECONDS):
+            with one_at_a_time:
+                catch_up(job, ledger)
+    except StreamingQueryException:
+        if failures:
+            raise failures[0] from None
+        raise RunError(
+            f"{checkpoint}: the stream stopped by itself: expected a streaming checkpoint of this input; remove the folder "
+            "(what is done is known from the tables) and run again"
+        ) from None
+    finally:
+        query.stop()
+
+
+def catch_up(job: Job, ledger: Ledger) -> int:
+    """Annotate whatever is in the input and not in the ledger; returns how many pieces there were."""
+    letter = "r" if isinstance(job.source, FileSource) else "t"
+    left = ledger.left(job.source.listing())
+    size = int(job.settings.batch_bytes) if letter == "r" else 0
+    for files in in_batches(left, size):
+        write_batch(job, _id_of(letter, job, files), Pieces(files))
+        ledger.add(files)
+    return len(left)
+
+
+def run_table(job: Job, ledger: Ledger) -> None:
+    """Annotate a table chunk by chunk; a pass that was interrupted goes on with the chunks that it had."""
+    assert isinstance(job.source, TableSource)
+    state = f"{job.output}/_state/table-{job.stream}.json"
+    told = read_text(job.spark, state)
+    if told is None:
+        told = json.dumps({"n_chunks": job.source.n_chunks, "started_ms": int(time.time() * 1000)})
+        write_text(job.spark, state, told)
+    catch_up(replace(job, source=replace(job.source, **json.loads(told))), ledger)
+    remove(job.spark, literal(state))
+
+
+def retry_failed(job: Job) -> None:
+    """Annotate again the documents that failed, and the files that were unreadable, of files that are as they were. (The
+    others are read anyway; so are all of a table's rows.)"""
+    assert isinstance(job.source, FileSource)
+    documents = read_documents(job.spark, job.output)
+    newest = documents.groupBy("doc_id").agg(F.max("annotated_at").alias("annotated_at"))
+    bad = documents.where("reason IN ('failed', 'unreadable_file')").join(newest, ["doc_id", "annotated_at"], "left_semi")
+    found = bad.groupBy("source_file", "reason").agg(F.count("*").alias("n"), F.max("batch_id").alias("batch_id")).collect()
+    here = {file.path: file for file in job.source.listing()}
+    by_reason = {
+        reason: [row for row in found if row.reason == reason and row.source_file in here]
+        for reason in ("failed", "unreadable_file")
+    }
+    if rows := by_reason["unreadable_file"]:
+        files = [here[row.source_file] for row in rows]
+        write_batch(job, _id_of("f", job, files, sorted(row.batch_id for row in rows)), Pieces(files))
+    if rows := by_reason["failed"]:
+        files = [here[row.source_file] for row in rows]
+        only = bad.where("reason = 'failed'").where(F.col("source_file").isin([file.path for file in files]))
+        pieces = Pieces(files, only.select("doc_id", "text_sha256").distinct(), sum(row.n for row in rows))
+        write_batch(job, _id_of("f", job, files, sorted(row.batch_id for row in rows)), pieces)
+
+
+def _listing_stream(job: Job) -> DataFrame:
+    assert isinstance(job.source, FileSource)
+    reader = job.spark.readStream.format("binaryFile").schema(LISTING).option("recursiveFileLookup", True)
+    reader = reader.option("maxFileAge", ANY_AGE).option("maxBytesPerTrigger", int(job.settings.batch_bytes))
+    files = reader.load(literal(job.source.root))
+    return files.select("path", "length", F.unix_millis("modificationTime").alias("modified_ms"))
+
+
+def _annotate_listing(job: Job, ledger: Ledger, checkpoint: str, listing: DataFrame, number: int) -> None:
+    assert isinstance(job.source, FileSource)
+    query = json.loads(read_text(job.spark, f"{checkpoint}/metadata") or "{}")["id"]
+    told = (File(row.path, row.length, row.modified_ms) for row in listing.toLocalIterator())
+    files = ledger.left(file for file in told if job.source.owns(file.path))
+    if files:
+        write_batch(job, f"b{digest_of([job.stream, query])}-{number}", Pieces(files))
+        ledger.add(files)
+
+
+def _id_of(letter: str, job: Job, files: Sequence[File], after: Sequence[str] = ()) -> str:
+    """The same pieces, the same batch: one that was killed is written over. `after` are batches that it comes after."""
+    told = [[file.path, file.n_bytes, file.modified_ms] for file in files]
+    return f"{letter}{digest_of([job.stream, told, list(after)])}-0"
