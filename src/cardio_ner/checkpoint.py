@@ -15,7 +15,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cardio_ner.config import explain
 from cardio_ner.errors import CheckpointError, ConfigError, TagError
+from cardio_ner.packaged import package_folder
 from cardio_ner.tags import LabelGroup, TagScheme
 from cardio_ner.windows import check_window
 
@@ -131,7 +131,7 @@ def resolve_model(name: str | Path) -> Path:
         if not package:
             raise CheckpointError(f"{text!r}: expected package:name/folder")
         try:
-            return Path(str(files(package).joinpath(inner)))
+            return package_folder(package, inner)
         except ModuleNotFoundError:
             raise CheckpointError(f"{text}: the package {package!r} is not installed: pip install it first") from None
     if Path(text).is_dir():
@@ -143,7 +143,7 @@ def resolve_model(name: str | Path) -> Path:
 
 def packaged_model(language: str) -> Path:
     """The checkpoint that ships for a language. Raises CheckpointError where none does."""
-    folder = Path(str(files("cardio_ner").joinpath("models", language)))
+    folder = package_folder("cardio_ner", f"models/{language}")
     if not folder.is_dir():
         raise CheckpointError(f"no checkpoint ships for language {language!r}: give one under checkpoints")
     return folder
@@ -165,7 +165,7 @@ def _from_hub(name: str) -> Path:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise CheckpointError(f"{path.parent}: no {path.name}: expected a Hugging Face model directory") from None
     except json.JSONDecodeError as error:
         raise CheckpointError(f"{path}: not JSON ({error.msg} at line {error.lineno})") from None
