@@ -6,7 +6,9 @@ CardioNerError
 ├── CorpusError        a brat or TSV file that is not what the official layout says
 ├── CheckpointError    a checkpoint directory whose weights, labels or manifest disagree
 ├── ConfigError        a configuration file or argument with an unknown key or an illegal value
-└── InputError         an input of the job that cannot be read as asked (missing column, no file…)
+├── InputError         an input of the job that cannot be read as asked (missing column, no file…)
+└── DeviceError        a device that has no room for even the smallest batch: no document's fault
+    └── DeviceLostError    a GPU that failed in this process, which cannot use it again: a new process can
 
 A message gives the value, what was expected, and the remedy. It never quotes the text of a record:
 records are private, messages end in logs.
@@ -41,3 +43,11 @@ class ConfigError(CardioNerError, ValueError):
 
 class InputError(CardioNerError, ValueError):
     """An input that cannot be read as asked."""
+
+
+class DeviceError(CardioNerError):
+    """A device that cannot do the work, whatever the document."""
+
+
+class DeviceLostError(DeviceError):
+    """A GPU that failed while it worked: every later call of this process fails too."""
