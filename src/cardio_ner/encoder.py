@@ -40,9 +40,7 @@ def choose_device(name: str = "auto") -> torch.device:
     except RuntimeError:
         raise ConfigError(f"device {name!r}: expected auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            f"device {name!r}: this torch sees no CUDA device; check its build and the driver, or use cpu"
-        )
+        raise ConfigError(f"device {name!r}: this torch sees no CUDA device: check its build and driver, or use cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device {name!r}: torch sees {torch.cuda.device_count()} CUDA devices, numbered from 0")
     return device
@@ -102,7 +100,7 @@ def _device_errors() -> Iterator[None]:
         yield
     except torch.AcceleratorError as error:
         raise DeviceLostError(
-            f"the GPU failed ({type(error).__name__}): expected it to compute; a new process can use it again"
+            f"the GPU failed ({str(error).split(chr(10), 1)[0]}): expected it to compute; a new process can use it again"
         ) from None
 
 
