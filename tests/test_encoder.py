@@ -9,7 +9,7 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from cardio_ner.checkpoint import Checkpoint
 from cardio_ner.encoder import Encoder, choose_device, choose_dtype, wrap_tokenizer
-from cardio_ner.errors import CheckpointError, ConfigError
+from cardio_ner.errors import CheckpointError, ConfigError, DeviceLostError
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,17 @@ def test_cuda_without_cuda_is_refused_and_auto_is_the_cpu() -> None:
     with pytest.raises(ConfigError, match="no CUDA device"):
         choose_device("cuda:0")
     assert choose_device().type == "cpu"
+
+
+def test_a_gpu_that_fails_is_not_taken_for_a_fault_of_the_rows(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def assert_on_the_device(*_: object, **__: object) -> None:
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(type(encoder.model), "forward", assert_on_the_device)
+    with pytest.raises(DeviceLostError, match="the GPU failed"):
+        encoder.log_probabilities([np.arange(5, 15, dtype=np.int32)])
 
 
 def test_a_tokenizer_without_offsets_is_refused(two_group_checkpoint: Path) -> None:

@@ -17,7 +17,7 @@ from awkward_texts import awkward_texts
 from cardio_ner.decoding import best_legal_path
 from cardio_ner.document import Document
 from cardio_ner.encoder import Encoder
-from cardio_ner.errors import CheckpointError
+from cardio_ner.errors import CheckpointError, DeviceError
 from cardio_ner.tagger import LOOK_AHEAD_CHARS, Tagger
 from cardio_ner.windows import cut_windows
 from tiny_models import CLINICAL_TEXT
@@ -109,6 +109,42 @@ def test_a_long_document_goes_through_in_bounded_batches(tagger: Tagger, monkeyp
     assert small.n_tokens == len(tagger.encoder.tokenizer([text])[0])
     assert small.document.spans[-1].end > len(text) - len(CLINICAL_TEXT)
     assert len({span.start // 10_000 for span in small.document.spans}) == len(text) // 10_000 + 1
+
+
+def give_it_memory_for(monkeypatch: pytest.MonkeyPatch, n_rows: int) -> list[int]:
+    """An encoder that runs out of memory above that many rows; returns the rows of every call."""
+    calls: list[int] = []
+    plain = Encoder.log_probabilities
+
+    def bounded(self: Encoder, rows: list[np.ndarray]) -> list[np.ndarray]:
+        calls.append(len(rows))
+        if len(rows) > n_rows:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return plain(self, rows)
+
+    monkeypatch.setattr(Encoder, "log_probabilities", bounded)
+    return calls
+
+
+@pytest.mark.parametrize("n_rows", [100, 50, 23])
+def test_a_device_that_runs_out_of_memory_gets_smaller_batches_and_the_spans_are_the_same(
+    tagger: Tagger, monkeypatch: pytest.MonkeyPatch, n_rows: int
+) -> None:
+    documents = [doc(CLINICAL_TEXT * n + CLINICAL_TEXT[: 9 * n], f"d{n}") for n in (40, 2, 0, 17, 1)]
+    expected = [scored(d) for d in tagger.tag(documents)]
+    calls = give_it_memory_for(monkeypatch, n_rows)
+    assert [scored(d) for d in tagger.tag(documents)] == expected
+    too_many = [n for n in calls if n > n_rows]
+    assert 1 <= len(too_many) <= 3, "the smaller budget holds until the texts at hand are done"
+
+
+def test_a_device_without_memory_for_the_smallest_batch_is_given_up(
+    tagger: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_it_memory_for(monkeypatch, 0)
+    with pytest.raises(DeviceError, match=r"out of memory on a batch of \d+ x 24 tokens: expected room") as caught:
+        list(tagger.tag([doc(CLINICAL_TEXT * 40)]))
+    assert "Paciente" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\r\n\t", "\u200b", "\ufeff", "\x00"])

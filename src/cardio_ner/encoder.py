@@ -2,7 +2,8 @@
 
 Contract
 - CPU and CUDA by the same code; bfloat16 where the chip multiplies it in hardware, else float32.
-- No state between calls; the caller decides batch shapes and their bounds.
+- No state between calls; the caller decides batch shapes and their bounds. A batch that the device has no memory for
+  raises torch.OutOfMemoryError and leaves nothing behind: a smaller one may follow.
 
 Shapes: B rows, T longest row with special tokens, K labels of the head, t tokens of one row without them.
 """
@@ -21,7 +22,7 @@ from transformers.utils import logging as transformers_logging
 
 from cardio_ner.batching import padded_length, rows_to_compute
 from cardio_ner.checkpoint import Checkpoint
-from cardio_ner.errors import CheckpointError, ConfigError
+from cardio_ner.errors import CheckpointError, ConfigError, DeviceLostError
 from cardio_ner.tags import Floats, TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
 
@@ -39,8 +40,16 @@ def choose_device(name: str = "auto") -> torch.device:
     except RuntimeError:
         raise ConfigError(f"device {name!r}: expected auto, cpu, cuda or cuda:N") from None
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"device {name!r}: this torch sees no CUDA device; use device=cpu or auto")
+        raise ConfigError(f"device {name!r}: this torch sees no CUDA device: check its build and driver, or use cpu")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device {name!r}: torch sees {torch.cuda.device_count()} CUDA devices, numbered from 0")
     return device
+
+
+def limit_memory(device: torch.device, share: float) -> None:
+    """Let this process take no more than that share of a GPU's memory; one task alone needs no limit."""
+    if device.type == "cuda" and share < 1:
+        torch.cuda.set_per_process_memory_fraction(share, device)
 
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
@@ -84,6 +93,17 @@ def _no_progress_bar() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
+@contextmanager
+def _device_errors() -> Iterator[None]:
+    """A CUDA error other than want of memory spoils the whole process: it must not pass for a document's fault."""
+    try:
+        yield
+    except torch.AcceleratorError as error:
+        raise DeviceLostError(
+            f"the GPU failed ({str(error).split(chr(10), 1)[0]}): expected it to compute; a new process can use it again"
+        ) from None
+
+
 @dataclass(frozen=True, slots=True)
 class Encoder:
     """A loaded model with its tokenizer, on one device."""
@@ -114,7 +134,7 @@ class Encoder:
 
     def log_probabilities(self, rows: Sequence[NDArray[np.int32]]) -> list[Floats]:
         """Per row of t token ids (no special tokens): log-probabilities [t, K], normalised within each group."""
-        with torch.inference_mode():
+        with torch.inference_mode(), _device_errors():
             ids_BT, mask_BT = self._collate(rows)
             logits_BTK = self.model(input_ids=ids_BT, attention_mask=mask_BT).logits.float()
             groups = [logits_BTK[..., columns].log_softmax(-1) for columns in self.scheme.slices]

@@ -7,6 +7,8 @@ CardioNerError
 ├── CheckpointError    a checkpoint directory whose weights, labels or manifest disagree
 ├── ConfigError        a configuration file or argument with an unknown key or an illegal value
 ├── InputError         an input of the job that cannot be read as asked (missing column, no file…)
+├── DeviceError        a device that has no room for even the smallest batch: no document's fault
+│   └── DeviceLostError    a GPU that failed in this process, which cannot use it again: a new process can
 └── RunError           a run that stopped; `exit_code` is what the job's process ends with
     ├── LockError      3: another run writes to the same output
     ├── AccountError   4: the rows written are not the rows of the input
@@ -45,6 +47,14 @@ class ConfigError(CardioNerError, ValueError):
 
 class InputError(CardioNerError, ValueError):
     """An input that cannot be read as asked."""
+
+
+class DeviceError(CardioNerError):
+    """A device that cannot do the work, whatever the document."""
+
+
+class DeviceLostError(DeviceError):
+    """A GPU that failed while it worked: every later call of this process fails too."""
 
 
 class RunError(CardioNerError):

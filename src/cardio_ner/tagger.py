@@ -5,6 +5,8 @@
 
 Contract
 - Nothing is truncated: a text longer than a window is read in overlapping windows.
+- A device that runs out of memory gets smaller batches, down to the smallest there is; then DeviceError. The texts
+  read next begin with the whole budget again: what filled the device may have gone.
 - Memory: texts are read ahead up to LOOK_AHEAD_CHARS (or one longer document), logits live for one batch, and
   K float32 per token of the texts read ahead remain.
 - Same checkpoint, same document, any company: the same spans, in bf16 too (see `batching`); scores within 0.02.
@@ -19,12 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
-from cardio_ner.batching import pack_batches
+from cardio_ner.batching import pack_batches, padded_length, rows_to_compute
 from cardio_ner.checkpoint import Boundaries, Checkpoint, packaged_model
 from cardio_ner.decoding import best_legal_path, unit_certainty
 from cardio_ner.document import LANGUAGES, Document, Span
 from cardio_ner.encoder import Encoder
+from cardio_ner.errors import DeviceError
 from cardio_ner.tags import Floats
 from cardio_ner.tokenization import Tokens
 from cardio_ner.windows import cut_windows
@@ -102,13 +107,28 @@ class Tagger:
         ]
         n_labels = self.encoder.scheme.n_labels
         results = [np.empty((len(its_tokens), n_labels), dtype=np.float32) for its_tokens in tokens]
-        lengths = [w.end - w.start + self.encoder.tokenizer.n_special_tokens for _, w in windows]
-        for batch in pack_batches(lengths, max_tokens_per_batch=self.max_tokens_per_batch):
-            rows = [tokens[text].ids[window.start : window.end] for text, window in (windows[i] for i in batch)]
-            for i, logp_tK in zip(batch, self.encoder.log_probabilities(rows), strict=True):
-                text, w = windows[i]
-                results[text][w.keep_start : w.keep_end] = logp_tK[w.keep_start - w.start : w.keep_end - w.start]
+        for i, logp_tK in self._log_probabilities([tokens[text].ids[w.start : w.end] for text, w in windows]):
+            text, w = windows[i]
+            results[text][w.keep_start : w.keep_end] = logp_tK[w.keep_start - w.start : w.keep_end - w.start]
         return results
+
+    def _log_probabilities(self, rows: list[NDArray[np.int32]]) -> Iterator[tuple[int, Floats]]:
+        """Each row's position and log-probabilities [t, K], batch by batch; the budget of tokens is halved, and what is
+        left packed anew, whenever the device runs out of memory."""
+        widths = [padded_length(len(row) + self.encoder.tokenizer.n_special_tokens) for row in rows]
+        budget = self.max_tokens_per_batch
+        left = set(range(len(rows)))
+        while left:
+            waiting = sorted(left)
+            for places in pack_batches([widths[i] for i in waiting], max_tokens_per_batch=budget):
+                batch = [waiting[place] for place in places]
+                try:
+                    found = self.encoder.log_probabilities([rows[i] for i in batch])
+                except torch.OutOfMemoryError:
+                    budget = _half_as_many_tokens(len(batch), widths[batch[0]])
+                    break
+                left.difference_update(batch)
+                yield from zip(batch, found, strict=True)
 
     def _decode(self, tokens: Tokens, logp_TK: Floats) -> list[Span]:
         """The mentions of one text."""
@@ -124,6 +144,16 @@ class Tagger:
             tags.append(path)
             scores.append(unit_certainty(logp, path, group))
         return scheme.decode(np.stack(tags), starts, ends, np.stack(scores))
+
+
+def _half_as_many_tokens(n_rows: int, width_tokens: int) -> int:
+    """The budget after a batch of that shape was too much. Raises DeviceError where no batch computes less."""
+    if n_rows <= rows_to_compute(1, width_tokens):
+        raise DeviceError(
+            f"out of memory on a batch of {n_rows} x {width_tokens} tokens: expected room for the smallest batch; give "
+            "each task more of the GPU (spark.task.resource.gpu.amount), or keep other programs off it"
+        )
+    return n_rows * width_tokens // 2
 
 
 def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:
