@@ -44,12 +44,18 @@ def main(
     skip_unchanged: Annotated[
         bool | None, typer.Option(help="Do not tag again what the tables have with the same id and text")
     ] = None,
-    retry: Annotated[str | None, typer.Option(help="failed: annotate failed documents and unreadable files again")] = None,
-    follow: Annotated[float | None, typer.Option(help="Keep running, and look for new files every so many seconds")] = None,
+    retry: Annotated[
+        str | None, typer.Option(help="failed: annotate failed documents and unreadable files again")
+    ] = None,
+    follow: Annotated[
+        float | None, typer.Option(help="Keep running, and look for new files every so many seconds")
+    ] = None,
     max_failures: Annotated[
         str | None, typer.Option(help="Stop a batch with more failed documents: 100, or 5% [default: 10%]")
     ] = None,
-    batch_bytes: Annotated[str | None, typer.Option(help="Input taken in one batch, such as 500MB [default: 4GiB]")] = None,
+    batch_bytes: Annotated[
+        str | None, typer.Option(help="Input taken in one batch, such as 500MB [default: 4GiB]")
+    ] = None,
     table_format: Annotated[str | None, typer.Option(help="parquet, delta or iceberg [default: parquet]")] = None,
     database: Annotated[str | None, typer.Option(help="Register the tables and views in this database")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N [default: auto]")] = None,

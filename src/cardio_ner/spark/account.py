@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,15 +65,15 @@ class RunAccount:
 
     def outcomes(self) -> Counter[str]:
         """Rows by `annotated`, `unchanged`, or the reason of their rejection."""
-        return self._sum(lambda status, reason, language, error: reason or status)
+        return self._sum(lambda key: key[1] or key[0])
 
     def languages(self) -> Counter[str]:
         """Rows by language; `unknown` where none was given or found."""
-        return self._sum(lambda status, reason, language, error: language or "unknown")
+        return self._sum(lambda key: key[2] or "unknown")
 
     def errors(self) -> Counter[str]:
         """Rows by the type of error, where there was one."""
-        return self._sum(lambda status, reason, language, error: error)
+        return self._sum(lambda key: key[3])
 
     def mentions(self) -> Counter[tuple[str, str]]:
         """Mentions by (language, entity type)."""
@@ -110,11 +110,11 @@ class RunAccount:
         lines += [f"  {model_id}  checkpoint, {language}" for language, model_id in told["checkpoints"].items()]
         return "\n".join(lines)
 
-    def _sum(self, key: Any) -> Counter[str]:
+    def _sum(self, name_of: Callable[[tuple[str | None, ...]], str | None]) -> Counter[str]:
         total: Counter[str] = Counter()
         for batch in self.batches:
             for told, count in batch.rows.items():
-                name = key(*told)
+                name = name_of(told)
                 if name is not None:
                     total[name] += count
         return total

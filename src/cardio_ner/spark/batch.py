@@ -46,36 +46,6 @@ from cardio_ner.spark.tables import (
 )
 from cardio_ner.spark.udf import annotation_udf
 
-MAX_ATTEMPTS the run stops with FailureError.
-- A file that cannot be read to its end costs one row (`unreadable_file`); the other files of its batch are read.
-- Nothing is committed unless the rows staged are the rows that the independent reader counted (AccountError), and no
-  more documents failed than allowed (FailureError).
-"""
-
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from importlib.metadata import version
-
-from pyspark.errors import PySparkException
-from py4j.protocol import Py4JJavaError
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.types import StringType, StructField, StructType
-
-from cardio_ner.errors import AccountError, FailureError
-from cardio_ner.spark.account import BatchAccount, account_of
-from cardio_ner.spark.counts import Counts
-from cardio_ner.spark.hadoop import File, literal, read_text, remove, write_text
-from cardio_ner.spark.known import mark_copies, mark_known
-from cardio_ner.spark.settings import Model, Settings
-from cardio_ner.spark.source import Source
-from cardio_ner.spark.tables import (
-    is_committed, remove_spans, remove_staging, stage, write_documents, write_inputs, write_spans,
-)  # fmt: skip
-from cardio_ner.spark.udf import annotation_udf
-
 MAX_ATTEMPTS = 4
 TASK_BYTES = 32 * 1024**2
 """Input bytes of one tagging task, at most: a lost task costs little, progress shows."""
@@ -104,8 +74,8 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """The part of the input that a batch takes. `only` (doc_id, text_sha256) restricts it to rows that are retried, of
-    which there are `n_only`."""
+    """The part of the input that a batch takes. `only` (doc_id, text_sha256) restricts it to the rows that are retried,
+    of which there are `n_only`."""
 
     files: Sequence[File]
     only: DataFrame | None = None
@@ -184,7 +154,9 @@ def _annotate(job: Job, rows: DataFrame, *, n_bytes: int, careful: bool) -> Data
         "spans": found["spans"],
     }
     annotated = spread.withColumn("annotation", annotation(text, F.col("language")))
-    return annotated.select(*(columns.get(f.name, F.col(f"`{f.name}`")).alias(f.name) for f in _staged_schema(job).fields))
+    return annotated.select(
+        *(columns.get(f.name, F.col(f"`{f.name}`")).alias(f.name) for f in _staged_schema(job).fields)
+    )
 
 
 def _quarantined(job: Job, files: Sequence[File], counts: Counts) -> DataFrame:

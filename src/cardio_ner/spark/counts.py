@@ -1,7 +1,7 @@
 """How many rows each input file has, told by a reader that is not the job's: the other half of the account.
 
-Contract: `count_rows` gives for every file its number of rows, or the name of the error where it cannot be read. Parquet
-is counted in its footers, CSV by Python's csv module (files above PYTHON_CSV_BYTES by a second pass of Spark's), JSON
+Contract: `count_rows` gives for every file its number of rows, or the error's name where it cannot be read. Parquet is
+counted in its footers, CSV by Python's csv module (files above PYTHON_CSV_BYTES by a second pass of Spark's), JSON
 lines and FHIR by lines that are not blank, texts one a file.
 """
 
@@ -57,7 +57,9 @@ def count_rows(spark: SparkSession, files: Sequence[File], input_format: str) ->
 
 def _line_counts(spark: SparkSession, files: Sequence[File]) -> Counts:
     lines = spark.read.option("recursiveFileLookup", True).option("lineSep", "\n")
-    frame = lines.text([literal(file.path) for file in files]).select(origin()[0], F.btrim("value", F.lit(" \t\r")) != "")
+    frame = lines.text([literal(file.path) for file in files]).select(
+        origin()[0], F.btrim("value", F.lit(" \t\r")) != ""
+    )
     counted = frame.toDF(FILE, "told").groupBy(FILE).agg(F.count_if("told").alias("n_rows"))
     return {row[FILE]: row["n_rows"] for row in counted.collect()}
 

@@ -18,7 +18,7 @@ from cardio_ner.spark.hadoop import File
 from cardio_ner.spark.source import FileSource, Source
 
 SparkError = Py4JJavaError | PySparkException
-_OWN_ERROR = re.compile(r"^cardio_ner\.errors\.(\w+: .+)$", re.MULTILINE)
+_OWN_ERROR = re.compile(r"^cardio_ner\.errors\.((?:CheckpointError|ConfigError|DeviceError): .+)$", re.MULTILINE)
 
 
 class UnequalReaders(Exception):  # noqa: N818  not a failure: the batch goes on without these files

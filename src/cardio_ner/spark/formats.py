@@ -75,9 +75,7 @@ def read_csv(spark: SparkSession, files: Sequence[File], encoding: str | None) -
     reader = reader.option("multiLine", True).option("escape", '"').option("enforceSchema", False)
     frame = reader.csv(_paths(files), header=True)
     names = {raw: _decode_name(raw, encoding) for raw in frame.columns}
-    columns = [
-        decoded(F.encode(F.col(f"`{raw}`"), "ISO-8859-1"), encoding).alias(name) for raw, name in names.items()
-    ]
+    columns = [decoded(F.encode(F.col(f"`{raw}`"), "ISO-8859-1"), encoding).alias(name) for raw, name in names.items()]
     return frame.select(*columns, *origin())
 
 
@@ -86,10 +84,9 @@ def read_texts(
 ) -> DataFrame:
     """One row per file: `doc_id` is its path below the root without `.txt`, `language` its folder's name if that is one
     of `languages`. Spark's file sources pass over empty files: they are added."""
-    schema = f"{FILE} string, {MODIFIED} timestamp, text string"
-    empty = [file for file in files if file.n_bytes == 0]
-    rows = spark.createDataFrame([(file.path, file.modified_ms, "") for file in empty], f"{FILE} string, ms long, t string")
-    found = rows.select(FILE, F.timestamp_millis("ms").alias(MODIFIED), F.col("t").alias("text")).to(_struct(schema))
+    empty = [(file.path, file.modified_ms) for file in files if file.n_bytes == 0]
+    rows = spark.createDataFrame(empty, f"{FILE} string, ms long")
+    found = rows.select(FILE, F.timestamp_millis("ms").alias(MODIFIED), F.lit("").alias("text"))
     if full := [file for file in files if file.n_bytes]:
         contents = spark.read.format("binaryFile").option("recursiveFileLookup", True).load(_paths(full))
         text = decoded(F.col("content"), encoding).alias("text")
@@ -118,7 +115,3 @@ def _decode_name(raw: str, encoding: str | None) -> str:
 
 def _paths(files: Sequence[File]) -> list[str]:
     return [literal(file.path) for file in files]
-
-
-def _struct(ddl: str) -> StructType:
-    return StructType.fromDDL(ddl)

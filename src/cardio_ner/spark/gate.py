@@ -1,7 +1,8 @@
 """The gate: rows as they came → rows of which only sound text goes on to Python.
 
 Contract
-- `language` is the code given, folded as `language.fold_language` does, or null. `doc_id`, `language` and kept columns are valid UTF-8 from here on (a table with other bytes is unreadable to others).
+- `language` is the code given, folded as `language.fold_language` does, or null.
+- `doc_id`, `language` and kept columns are valid UTF-8 from here on (a table with other bytes is unreadable to others).
 - `reason` says why a row's text stops here: `null_id`, `invalid_encoding` (Arrow's own error would print the text),
   `empty_text`; its `text` is null then. `n_chars` and `text_sha256` are of the text that came.
 """

@@ -111,7 +111,9 @@ def read_text(spark: SparkSession, path: str) -> str | None:
 def modified_ms(spark: SparkSession, path: str) -> int | None:
     """When a file was last written, or None where there is none."""
     hadoop_path, file_system = hadoop_path_of(spark, path)
-    return int(file_system.getFileStatus(hadoop_path).getModificationTime()) if file_system.exists(hadoop_path) else None
+    return (
+        int(file_system.getFileStatus(hadoop_path).getModificationTime()) if file_system.exists(hadoop_path) else None
+    )
 
 
 def write_text(spark: SparkSession, path: str, text: str) -> None:

@@ -28,8 +28,10 @@ def mark_known(rows: DataFrame, output: str, models: dict[str, Model]) -> DataFr
     ids = F.array(*(F.lit(model.model_id) for model in models.values()))
     history = documents.where((F.col("status") == "annotated") & F.array_contains(ids, F.col("model_id")))
     asked = rows.where("reason IS NULL").select(*IDENTITY).distinct()
-    found = history.join(asked, IDENTITY, "left_semi").groupBy(*IDENTITY, "language", "language_source").agg(
-        F.max_by(F.struct("batch_id", "model_id"), F.struct("annotated_at", "batch_id")).alias("latest")
+    found = (
+        history.join(asked, IDENTITY, "left_semi")
+        .groupBy(*IDENTITY, "language", "language_source")
+        .agg(F.max_by(F.struct("batch_id", "model_id"), F.struct("annotated_at", "batch_id")).alias("latest"))
     )
     known = found.select(
         *IDENTITY,

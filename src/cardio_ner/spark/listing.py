@@ -56,7 +56,9 @@ def suffix_format(spark: SparkSession, input_path: str, asked: str) -> tuple[str
     if asked == "auto":
         told = sorted({told for file in seen if (told := format_of(file.path))})
         if not told:
-            raise InputError(f"{input_path}: no file whose name ends in {', '.join(FORMATS)}: name it with --input-format")
+            raise InputError(
+                f"{input_path}: no file whose name ends in {', '.join(FORMATS)}: name it with --input-format"
+            )
         if len(told) > 1:
             raise InputError(f"{input_path}: has files of {' and '.join(told)}: name one with --input-format")
         input_format = told[0]

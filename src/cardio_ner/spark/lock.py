@@ -8,7 +8,7 @@ Contract
 - A lock is stale, and is taken over, where its process is gone from this machine, or where its heartbeat is older than
   STALE_SECONDS (another machine: clocks must agree within that).
 - A run that was taken for dead finds out before it commits anything: see `Lock.check`.
-- Creating the file is atomic on local disks and HDFS. Object stores have no such promise: schedule runs one by one there.
+- Creating the file is atomic on local disks and HDFS. Object stores make no such promise: schedule runs one by one.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Lock:
         holder = _holder(self.spark, self.path) or {}
         if holder.get("run") != self.run:
             raise LockError(
-                f"{self.path}: this run lost it to {_name(holder)}: expected to hold it until the end; nothing more was "
-                "written; run again when the other is done"
+                f"{self.path}: this run lost it to {_name(holder)}: expected to hold it until the end; nothing more "
+                "was written; run again when the other is done"
             )
 
 
@@ -88,8 +88,8 @@ def _acquire(lock: Lock, text: str) -> None:
             continue  # released between our two looks
         if not _is_stale(lock, holder):
             raise LockError(
-                f"{lock.path}: held by {_name(holder)}: expected one run at a time per output; wait for it, or if it is "
-                f"dead, until {STALE_SECONDS} s have passed since its last heartbeat"
+                f"{lock.path}: held by {_name(holder)}: expected one run at a time per output; wait for it, or "
+                f"if it is dead, until {STALE_SECONDS} s have passed since its last heartbeat"
             )
         _set_aside(lock)
     raise LockError(f"{lock.path}: other runs take it again and again: expected one run at a time per output")

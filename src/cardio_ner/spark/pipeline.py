@@ -8,6 +8,7 @@ same call again goes on where a run ended, however it ended.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ from cardio_ner.spark.tables import kept_columns
 ARROW_RECORDS_PER_BATCH = 256
 """Many long notes in one Arrow batch would have to fit in a worker's memory together."""
 ACCOUNT = "run.json"
+_LOGGER = logging.getLogger(__name__)
 
 
 def annotate(
@@ -42,7 +44,7 @@ def annotate(
     is_table: bool = False,
     follow_seconds: float | None = None,
     retry: bool = False,
-    log: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = _LOGGER.warning,
 ) -> RunAccount:
     """Annotate what is new at `input_path` (a path, or the name of a table) into the tables under `output`."""
     started, clock = datetime.now(UTC), time.monotonic()
@@ -95,8 +97,8 @@ def _check_output(spark: SparkSession, source: Source, output: str) -> None:
         wanted = source.schema[name].dataType
         if name in there and there[name] != wanted:
             raise ConfigError(
-                f"--keep {name}: it is {wanted.simpleString()} here, and {there[name].simpleString()} in {output}/documents: "
-                "expected the same type; use another output, or rename the column"
+                f"--keep {name}: it is {wanted.simpleString()} here, and {there[name].simpleString()} in {output}/documents"
+                ": expected the same type; use another output, or rename the column"
             )
 
 

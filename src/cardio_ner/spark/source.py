@@ -175,9 +175,11 @@ def _columns_of(
             inside = spark.read.option("recursiveFileLookup", True).parquet(literal(file.path)).schema
             whole = spark.read.option("basePath", folder).parquet(literal(file.path)).schema
             return whole, len(whole) > len(inside)
-        except Exception:  # noqa: BLE001, PERF203  an unreadable file is quarantined by its batch: ask the next one
+        except Exception:  # noqa: BLE001  an unreadable file is quarantined by its batch: ask the next one
             continue
-    raise InputError(f"{folder}: none of its first {len(first)} files can be read as {input_format}: name the --input-format")
+    raise InputError(
+        f"{folder}: none of its first {len(first)} files can be read as {input_format}: name the --input-format"
+    )
 
 
 def _wanted(columns: StructType, settings: Settings, where: str) -> StructType:

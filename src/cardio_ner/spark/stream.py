@@ -1,15 +1,15 @@
 """From an input to batches: the file stream, and the pass that closes its holes.
 
 Contract
-- Files: Structured Streaming follows the *listing* (path, time, size; no content is read), Trigger.AvailableNow or, with
-  `follow`, until stopped; `foreachBatch` reads the batch's own files. So a batch knows its files: it can count them by
+- Files: Structured Streaming follows the *listing* (path, time, size; no content is read), Trigger.AvailableNow or,
+  with `follow`, until stopped; `foreachBatch` reads the batch's own files. So a batch knows its files: it can count them by
   another reader, set aside one that is corrupt, and be read twice without running anything twice.
 - Then `catch_up` compares the input's listing with the ledger and reads what the stream did not: files overwritten in
   place, empty files (Spark's listing drops them), files older than any limit, a stream whose checkpoint was lost.
 - Tables that cannot be streamed are read by `catch_up` alone, chunk by chunk; a pass that was interrupted goes on.
 - Batch ids: `<letter><digest>-<number>`. `b`: digest of stream and streaming query, number of its batch. `r` and `t`
-  (files read again, chunks of a table) and `f` (failed documents): digest of stream and pieces. The letter keeps readers
-  from taking the value for a number.
+  (files read again, chunks of a table) and `f` (failed documents): digest of stream and pieces. The letter keeps
+  readers from taking the value for a number.
 """
 
 from __future__ import annotations
@@ -50,11 +50,14 @@ def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None)
             with one_at_a_time:
                 _annotate_listing(job, ledger, checkpoint, listing, number)
         except BaseException as error:
-            failures.append(error)  # Spark would wrap it in a traceback as text
-            raise
+            failures.append(error)
+            # Py4J and Spark log what is raised here, traceback and all: the error itself is raised by the run.
+            raise RuntimeError("the batch stopped; see the run's own error") from None
 
     writer = _listing_stream(job).writeStream.foreachBatch(annotate_listing).option("checkpointLocation", checkpoint)
-    trigger: dict[str, Any] = {"availableNow": True} if follow_seconds is None else {"processingTime": f"{follow_seconds} s"}
+    trigger: dict[str, Any] = (
+        {"availableNow": True} if follow_seconds is None else {"processingTime": f"{follow_seconds} s"}
+    )
     query = writer.trigger(**trigger).start()
     try:
         if follow_seconds is None:
@@ -66,8 +69,8 @@ def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None)
         if failures:
             raise failures[0] from None
         raise RunError(
-            f"{checkpoint}: the stream stopped by itself: expected a streaming checkpoint of this input; remove the folder "
-            "(what is done is known from the tables) and run again"
+            f"{checkpoint}: the stream stopped by itself: expected a streaming checkpoint of this input; remove the "
+            "folder (what is done is known from the tables) and run again"
         ) from None
     finally:
         query.stop()
@@ -97,13 +100,17 @@ def run_table(job: Job, ledger: Ledger) -> None:
 
 
 def retry_failed(job: Job) -> None:
-    """Annotate again the documents that failed, and the files that were unreadable, of files that are as they were. (The
-    others are read anyway; so are all of a table's rows.)"""
+    """Annotate again the documents that failed, and the files that were unreadable, of files that are as they were.
+    (The others are read anyway; so are all of a table's rows.)"""
     assert isinstance(job.source, FileSource)
     documents = read_documents(job.spark, job.output)
     newest = documents.groupBy("doc_id").agg(F.max("annotated_at").alias("annotated_at"))
-    bad = documents.where("reason IN ('failed', 'unreadable_file')").join(newest, ["doc_id", "annotated_at"], "left_semi")
-    found = bad.groupBy("source_file", "reason").agg(F.count("*").alias("n"), F.max("batch_id").alias("batch_id")).collect()
+    bad = documents.where("reason IN ('failed', 'unreadable_file')").join(
+        newest, ["doc_id", "annotated_at"], "left_semi"
+    )
+    found = (
+        bad.groupBy("source_file", "reason").agg(F.count("*").alias("n"), F.max("batch_id").alias("batch_id")).collect()
+    )
     here = {file.path: file for file in job.source.listing()}
     by_reason = {
         reason: [row for row in found if row.reason == reason and row.source_file in here]

@@ -7,8 +7,8 @@
 
 Contract
 - What stands under the tables' folders is whole: files are written under `_staging` and renamed, folder by folder.
-- A batch is committed when its documents are in place, by one rename. Before that, `spans_current` does not show it, and
-  the next attempt removes what an earlier one left in place: partitions of spans that it does not write again, too.
+- A batch is committed when its documents are in place, by one rename. Before that, `spans_current` does not show it,
+  and the next attempt removes what an earlier one left in place: partitions of spans that it does not write again, too.
 - Readers use the declared schema, so a batch without any mention leaves readable, empty tables.
 """
 

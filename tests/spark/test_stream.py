@@ -1,0 +1,276 @@
+"""Exactly once: what is new is annotated, what is done is not, whatever happens to files, checkpoints and runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from cardio_ner.errors import AccountError, FailureError, InputError
+from cardio_ner.report.tables import open_tables
+from cardio_ner.spark import batch
+from cardio_ner.spark.account import RunAccount
+from cardio_ner.spark.pipeline import annotate
+from cardio_ner.spark.settings import Settings
+from cardio_ner.spark.tables import read_documents, read_inputs, read_spans
+
+TEXT = "Ingresa por estenosis aórtica; toma enalapril y aspirina. "
+
+
+@pytest.fixture
+def settings(two_group_checkpoint: Path) -> Settings:
+    return Settings(checkpoints={code: str(two_group_checkpoint) for code in ("es", "en", "it")})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    return tmp_path / "in"
+
+
+def write(path: Path, ids: range | list[str], *, text: str = TEXT, age: int = 0) -> Path:
+    """JSON lines, one record an id; `age` seconds older than now."""
+    records = [{"doc_id": str(i), "language": "es", "text": f"{text} Nota {i}."} for i in ids]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    moment = path.stat().st_mtime - age
+    os.utime(path, (moment, moment))
+    return path
+
+
+@pytest.fixture
+def run(spark: SparkSession, settings: Settings, folder: Path, tmp_path: Path) -> Iterator[Any]:
+    def run_once(where: Path = folder, *, retry: bool = False, **changes: Any) -> RunAccount:
+        changed = settings.model_copy(update=changes)
+        return annotate(spark, str(where), str(tmp_path / "out"), changed, retry=retry)
+
+    return run_once
+
+
+def table(output: Path) -> list[tuple[Any, ...]]:
+    """What an unbroken run would give, whatever its batches were called, as DuckDB reads it."""
+    query = (
+        "SELECT doc_id, status, reason, n_spans, (SELECT count(*) FROM spans s WHERE s.doc_id = d.doc_id "
+        "AND s.batch_id = d.batch_id AND s.text_sha256 = d.text_sha256) FROM documents d ORDER BY ALL"
+    )
+    return open_tables(output).execute(query).fetchall()
+
+
+def outcomes(spark: SparkSession, tmp_path: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for row in read_documents(spark, str(tmp_path / "out")).orderBy("annotated_at", "status").collect():
+        found.setdefault(row.doc_id, []).append(row.reason or row.status)
+    return found
+
+
+def test_a_second_run_reads_new_files_only(spark: SparkSession, run: Any, folder: Path, tmp_path: Path) -> None:
+    write(folder / "a.jsonl", range(3))
+    assert run().outcomes() == {"annotated": 3}
+    assert run().outcomes() == {}
+    write(folder / "b.jsonl", range(3, 5))
+    assert run().outcomes() == {"annotated": 2}
+    assert read_documents(spark, str(tmp_path / "out")).count() == 5
+    rows = table(tmp_path / "out")
+    assert sum(n_spans for _, _, _, n_spans, _ in rows) > 0
+    assert all(n_spans == found for _, _, _, n_spans, found in rows)
+    assert not (tmp_path / "out/_staging").exists()
+    assert not (tmp_path / "out/_lock").exists()
+
+
+def test_batches_are_cut_by_bytes_oldest_first_and_a_larger_file_is_one_batch(run: Any, folder: Path) -> None:
+    size = write(folder / "c.jsonl", range(2), age=10).stat().st_size
+    write(folder / "b.jsonl", range(10, 12), age=20)
+    write(folder / "a.jsonl", range(20, 40), age=5)
+    account = run(batch_bytes=2 * size + 20)
+    assert [batch.n_rows for batch in account.batches] == [4, 20]
+
+
+def test_a_file_overwritten_in_place_is_read_again_and_the_new_text_wins(
+    spark: SparkSession, run: Any, folder: Path, tmp_path: Path
+) -> None:
+    write(folder / "a.jsonl", ["x", "y"], age=100)
+    run()
+    write(folder / "a.jsonl", ["x"], text="Fiebre, se inicia heparina.")
+    assert run().outcomes() == {"annotated": 1}
+    assert outcomes(spark, tmp_path) == {"x": ["annotated", "annotated"], "y": ["annotated"]}
+    assert run().outcomes() == {}
+
+
+def test_a_file_older_than_sparks_limit_is_read(spark: SparkSession, run: Any, folder: Path) -> None:
+    write(folder / "a.jsonl", range(1))
+    run()
+    write(folder / "old.jsonl", range(5, 7), age=400 * 24 * 3600)
+    assert run().outcomes() == {"annotated": 2}
+
+
+def test_empty_files_of_a_text_folder_are_rows(run: Any, folder: Path) -> None:
+    (folder / "a.txt").write_text(TEXT)
+    (folder / "b.txt").write_text("")
+    assert run().outcomes() == {"annotated": 1, "empty_text": 1}
+    assert run().outcomes() == {}
+
+
+def test_one_corrupt_file_among_good_ones_costs_one_row(
+    spark: SparkSession, run: Any, folder: Path, tmp_path: Path
+) -> None:
+    frame = spark.createDataFrame([(str(i), "es", TEXT) for i in range(4)], "doc_id string, language string, text string")
+    frame.coalesce(1).write.parquet(str(tmp_path / "p"))
+    (part,) = (tmp_path / "p").glob("*.parquet")
+    content = part.read_bytes()
+    (folder / "b.parquet").write_bytes(content)
+    (folder / "a.parquet").write_bytes(b"PAR1 no footer")
+    (folder / "c.parquet").write_bytes(content[:8] + bytes(len(content[8:-800])) + content[-800:])
+    account = run()
+    assert account.outcomes() == {"annotated": 4, "unreadable_file": 2}
+    bad = read_documents(spark, str(tmp_path / "out")).where("reason = 'unreadable_file'").collect()
+    assert sorted(row.doc_id.rsplit("/", 1)[1] for row in bad) == ["a.parquet", "c.parquet"]
+    assert all(row.error_type for row in bad)
+    (folder / "a.parquet").write_bytes(content)
+    again = run()
+    assert again.outcomes() == {"unchanged": 4}
+
+
+def test_a_truncated_gzip_is_quarantined_too(run: Any, folder: Path) -> None:
+    import gzip
+
+    write(folder / "good.jsonl", range(2))
+    whole = gzip.compress("".join(json.dumps({"doc_id": str(i), "text": TEXT * 50}) + "\n" for i in range(50)).encode())
+    (folder / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    assert run().outcomes() == {"annotated": 2, "unreadable_file": 1}
+
+
+def test_a_deleted_streaming_checkpoint_costs_nothing(
+    spark: SparkSession, run: Any, folder: Path, tmp_path: Path
+) -> None:
+    write(folder / "a.jsonl", range(3))
+    run()
+    before = table(tmp_path / "out")
+    shutil.rmtree(tmp_path / "out/_state")
+    assert run().outcomes() == {}
+    write(folder / "b.jsonl", range(3, 4))
+    assert run().outcomes() == {"annotated": 1}
+    after = table(tmp_path / "out")
+    assert [row for row in after if row[0] != "3"] == before
+
+
+def test_two_inputs_and_two_checkpoints_share_an_output_without_overwriting(
+    spark: SparkSession, run: Any, folder: Path, tmp_path: Path, hub_checkpoint: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    write(folder / "a.jsonl", range(2))
+    write(tmp_path / "other/a.jsonl", range(5, 8))
+    run()
+    assert run(tmp_path / "other").outcomes() == {"annotated": 3}
+    other_model = {"checkpoints": {"es": str(hub_checkpoint)}}
+    assert run(**other_model).outcomes() == {"annotated": 2}
+    documents = read_documents(spark, str(tmp_path / "out"))
+    assert documents.count() == 7
+    assert documents.select("batch_id").distinct().count() == 3
+    assert all(row.batch_id[0] == "b" for row in documents.collect())
+
+
+def test_a_document_delivered_again_is_unchanged_and_points_to_its_mentions(
+    spark: SparkSession, run: Any, folder: Path, tmp_path: Path
+) -> None:
+    write(folder / "a.jsonl", ["x", "y"])
+    run()
+    write(folder / "b.jsonl", ["x", "z"])
+    account = run()
+    assert account.outcomes() == {"unchanged": 1, "annotated": 1}
+    rows = read_documents(spark, str(tmp_path / "out")).where("doc_id = 'x'").orderBy("annotated_at").collect()
+    assert [row.status for row in rows] == ["annotated", "unchanged"]
+    assert rows[1].source_batch == rows[0].batch_id
+    assert rows[1].model_id == rows[0].model_id
+    write(folder / "c.jsonl", ["x"])
+    assert run(skip_unchanged=False).outcomes() == {"annotated": 1}
+
+
+def test_the_same_id_twice_in_a_batch_is_accounted_for_twice(
+    spark: SparkSession, run: Any, folder: Path, tmp_path: Path
+) -> None:
+    write(folder / "a.jsonl", ["x", "x", "y"])
+    with (folder / "a.jsonl").open("a") as file:
+        file.write(json.dumps({"doc_id": "x", "language": "es", "text": "Otro texto, con aspirina."}) + "\n")
+    assert run().outcomes() == {"annotated": 3, "unchanged": 1}
+    rows = read_documents(spark, str(tmp_path / "out")).where("status = 'unchanged'").collect()
+    assert [row.doc_id for row in rows] == ["x"]
+    assert rows[0].source_batch == rows[0].batch_id
+    spans = read_spans(spark, str(tmp_path / "out")).where("doc_id = 'x'").collect()
+    assert len({(s.text_sha256, s.start_offset, s.entity_type) for s in spans}) == len(spans)
+
+
+def test_a_row_that_is_lost_on_the_way_stops_the_run_before_it_commits(
+    spark: SparkSession, run: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder / "a.jsonl", range(5))
+    real = batch._annotate
+    monkeypatch.setattr(batch, "_annotate", lambda *a, **k: real(*a, **k).where("doc_id <> '3'"))
+    with pytest.raises(AccountError, match="4 rows, but an independent reader counts 5"):
+        run()
+    assert not (tmp_path / "out/documents").exists()
+    monkeypatch.undo()
+    assert run().outcomes() == {"annotated": 5}
+
+
+def test_a_run_that_goes_wrong_stops_before_it_commits(
+    run: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder / "a.jsonl", range(30))
+    real = batch._annotate
+    broken = "CASE WHEN doc_id < '19' THEN 'failed' END"
+
+    def mostly_failed(*arguments: Any, **options: Any) -> Any:
+        from pyspark.sql import functions as F
+
+        return real(*arguments, **options).withColumns({"reason": F.expr(broken), "error_type": F.lit("ValueError")})
+
+    monkeypatch.setattr(batch, "_annotate", mostly_failed)
+    with pytest.raises(FailureError, match=r"11 of 30 documents failed \(ValueError\), 10 may"):
+        run()
+    assert not (tmp_path / "out/documents").exists()
+    account = run(max_failures="40%")
+    assert account.outcomes()["failed"] == 11
+    monkeypatch.undo()
+    assert run().outcomes() == {}
+    assert run(retry=True).outcomes() == {"annotated": 11}
+    assert run(retry=True).outcomes() == {}
+
+
+def test_kept_columns_and_their_types_stay_the_same(spark: SparkSession, tmp_path: Path, settings: Settings) -> None:
+    from cardio_ner.errors import ConfigError
+
+    out = str(tmp_path / "out")
+    for name, kind in (("a", "int"), ("b", "string")):
+        frame = spark.createDataFrame([("1", TEXT, None)], f"doc_id string, text string, ward {kind}")
+        frame.write.parquet(str(tmp_path / name))
+    kept = settings.model_copy(update={"keep": ("ward",)})
+    annotate(spark, str(tmp_path / "a"), out, kept)
+    with pytest.raises(ConfigError, match="--keep ward: it is string here, and int in"):
+        annotate(spark, str(tmp_path / "b"), out, kept)
+
+
+def test_an_output_inside_its_input_is_refused(run: Any, folder: Path, spark: SparkSession, settings: Settings) -> None:
+    write(folder / "a.jsonl", range(1))
+    with pytest.raises(InputError, match="lies inside the input"):
+        annotate(spark, str(folder), str(folder / "out"), settings)
+
+
+def test_a_view_is_read_in_chunks_and_a_parquet_table_as_files(
+    spark: SparkSession, tmp_path: Path, settings: Settings
+) -> None:
+    rows = [(f"n{i}", TEXT, "es") for i in range(40)]
+    frame = spark.createDataFrame(rows, "doc_id string, text string, language string")
+    frame.createOrReplaceTempView("notes_view")
+    account = annotate(spark, "notes_view", str(tmp_path / "out"), settings, is_table=True)
+    assert account.outcomes() == {"annotated": 40}
+    assert len(account.batches) == settings.table_chunks
+    again = annotate(spark, "notes_view", str(tmp_path / "out"), settings, is_table=True)
+    assert again.outcomes() == {"unchanged": 40}
+    with pytest.raises(InputError, match="no such table or view"):
+        annotate(spark, "nowhere", str(tmp_path / "out"), settings, is_table=True)
+    assert {row.path.split("#")[0] for row in read_inputs(spark, str(tmp_path / "out")).collect()} == {"table:notes_view"}
