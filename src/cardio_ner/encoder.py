@@ -99,9 +99,8 @@ def _device_errors() -> Iterator[None]:
     try:
         yield
     except torch.AcceleratorError as error:
-        raise DeviceLostError(
-            f"the GPU failed ({str(error).split(chr(10), 1)[0]}): expected it to compute; a new process can use it again"
-        ) from None
+        complaint = str(error).partition("\n")[0]
+        raise DeviceLostError(f"{complaint}: expected the GPU to compute; a new process can use it again") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import pytest
+import torch
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from cardio_ner.document import Document, Span
-from cardio_ner.errors import CheckpointError
+from cardio_ner.errors import CheckpointError, DeviceError, DeviceLostError
+from cardio_ner.spark import tagging, udf
+from cardio_ner.spark.placement import Place
 from cardio_ner.spark.settings import Model, Settings, open_models
-from cardio_ner.spark.udf import _tag_each, _tagger, annotation_udf
+from cardio_ner.spark.tagging import Outcome, TaggerSpec, load_tagger, tag_each
+from cardio_ner.spark.udf import Progress, annotation_udf
 from cardio_ner.tagger import TaggedDocument, Tagger
 
 PRIVATE = "SECRET-NAME"
+SPEC = TaggerSpec(Model(name="fake", model_id="m0"), Place("cpu"), "auto", 4096)
 
 
 @dataclass
@@ -23,20 +29,72 @@ class FailsOn:
     """Stands in for a Tagger: raises for texts that hold a marker, quoting them, as a careless library would."""
 
     marker: str
+    error: type[BaseException] = RuntimeError
+    model_id: str = "m0"
+    groups: list[int] = field(default_factory=list)
 
-    def tag_counted(self, documents: Iterable[Document]) -> Iterator[TaggedDocument]:
+    def tag_counted(self, documents: Sequence[Document]) -> Iterator[TaggedDocument]:
+        self.groups.append(len(documents))
         for document in documents:
             if self.marker in document.text:
-                raise RuntimeError(document.text)
+                os.write(1, document.text.encode())
+                os.write(2, document.text.encode())
+                raise self.error(document.text)
             yield TaggedDocument(document.with_spans([Span(0, 3, "DISEASE", 0.5)]), 1)
 
 
-def test_a_document_that_raises_costs_its_own_row_and_no_text_leaves_with_it() -> None:
-    documents = [Document(str(i), "es", text) for i, text in enumerate(["IAM a", PRIVATE, "IAM b"])]
-    rows = _tag_each(FailsOn(PRIVATE), documents)  # type: ignore[arg-type]
+def tagging_with(tagger: FailsOn, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], list[Outcome]]:
+    """`tag_each` of texts, by that tagger."""
+    monkeypatch.setattr(tagging, "load_tagger", lambda spec: tagger)
+    return lambda texts: tag_each(SPEC, [Document(str(i), "es", text) for i, text in enumerate(texts)])
+
+
+class Panic(BaseException):
+    """As the exceptions of panicking Rust code are: no Exception."""
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, Panic])
+def test_a_document_that_raises_costs_its_own_row_and_no_text_leaves_with_it(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: type[BaseException]
+) -> None:
+    rows = tagging_with(FailsOn(PRIVATE, error), monkeypatch)(["IAM a", PRIVATE, "IAM b"])
     assert [row.get("status") for row in rows] == ["annotated", None, "annotated"]
-    assert rows[1] == {"reason": "failed", "error_type": "RuntimeError"}
+    assert rows[1] == {"reason": "failed", "error_type": error.__name__}
     assert rows[2]["spans"][0]["text"] == "IAM"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_culprit_among_many_is_found_by_halving(monkeypatch: pytest.MonkeyPatch) -> None:
+    tagger = FailsOn(PRIVATE)
+    rows = tagging_with(tagger, monkeypatch)([PRIVATE if i in (17, 200) else f"IAM {i}" for i in range(256)])
+    assert [i for i, row in enumerate(rows) if row.get("reason")] == [17, 200]
+    assert [row["spans"][0]["text"] for i, row in enumerate(rows) if i not in (17, 200)] == ["IAM"] * 254
+    assert len(tagger.groups) <= 1 + 2 * 2 * 8
+
+
+@pytest.mark.parametrize("error", [DeviceError, DeviceLostError])
+def test_what_the_device_cannot_do_is_no_documents_fault(
+    monkeypatch: pytest.MonkeyPatch, error: type[DeviceError]
+) -> None:
+    with pytest.raises(error):
+        tagging_with(FailsOn("IAM", error), monkeypatch)(["IAM a", "IAM b"])
+
+
+def test_a_text_whose_language_cannot_be_told_costs_its_own_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def detect(text: str, among: tuple[str, ...]) -> str | None:
+        if PRIVATE in text:
+            raise ValueError(text)
+        return None if text == "?" else "es"
+
+    monkeypatch.setattr(udf, "detect_language", detect)
+    monkeypatch.setattr(tagging, "load_tagger", lambda spec: FailsOn("nothing"))
+    rows = udf._annotate_batch(["?", PRIVATE, "IAM a"], [None] * 3, {"es": SPEC}, tag_each)
+    found = [(r["status"], r["reason"], r["error_type"], r["language"], r["language_source"]) for r in rows]
+    assert found == [
+        ("rejected", "unsupported_language", None, None, "detected"),
+        ("rejected", "failed", "ValueError", None, None),
+        ("annotated", None, None, "es", "detected"),
+    ]
 
 
 def test_rows_come_back_in_order_with_languages_given_folded_or_detected(spark: SparkSession) -> None:
@@ -48,8 +106,8 @@ def test_rows_come_back_in_order_with_languages_given_folded_or_detected(spark: 
         (None, "es", None, None, None),
     ]
     frame = spark.createDataFrame([row[:2] for row in rows], "text string, language string").coalesce(1)
-    udf = annotation_udf(Settings(), open_models(Settings()))
-    found = [row.a for row in frame.select(udf(F.col("text"), F.col("language")).alias("a")).collect()]
+    annotate = annotation_udf(Settings(), open_models(Settings()))
+    found = [row.a for row in frame.select(annotate(F.col("text"), F.col("language")).alias("a")).collect()]
     assert [(a.language, a.language_source, a.reason) for a in found] == [row[2:] for row in rows]
     assert [a.status for a in found] == ["annotated"] * 3 + ["rejected", None]
     assert all("apixaban" in {m.text for m in a.spans if m.entity_type == "MEDICATION"} for a in found[:3])
@@ -57,9 +115,9 @@ def test_rows_come_back_in_order_with_languages_given_folded_or_detected(spark: 
 
 def test_spark_finds_exactly_what_the_tagger_finds(spark: SparkSession) -> None:
     texts = ["Alergia a penicilina. HTA, DM2 y FA; toma enalapril 5 mg.", "Fiebre.\r\nAmiodarona 💊 200\u00a0mg"]
-    udf = annotation_udf(Settings(), open_models(Settings()))
+    annotate = annotation_udf(Settings(), open_models(Settings()))
     frame = spark.createDataFrame([(text, "es") for text in texts], "text string, language string").coalesce(1)
-    found = [row.a.spans for row in frame.select(udf(F.col("text"), F.col("language")).alias("a")).collect()]
+    found = [row.a.spans for row in frame.select(annotate(F.col("text"), F.col("language")).alias("a")).collect()]
     documents = Tagger.load("es").tag(Document(str(i), "es", text) for i, text in enumerate(texts))
     for mentions, document in zip(found, documents, strict=True):
         assert [(m.start_offset, m.end_offset, m.entity_type, m.text) for m in mentions] == [
@@ -71,4 +129,45 @@ def test_spark_finds_exactly_what_the_tagger_finds(spark: SparkSession) -> None:
 def test_a_worker_that_holds_another_checkpoint_than_the_driver_refuses() -> None:
     name = open_models(Settings())["es"].name
     with pytest.raises(CheckpointError, match="expected one checkpoint on all machines"):
-        _tagger(Model(name=name, model_id="m0123456789abcdef"), "cpu", "auto", 4096)
+        load_tagger(TaggerSpec(Model(name=name, model_id="m0123456789abcdef"), Place("cpu"), "auto", 4096))
+
+
+def test_one_tagger_is_loaded_per_checkpoint_and_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[tuple[str, str]] = []
+
+    def load(name: str, *, device: str, **_: object) -> FailsOn:
+        loaded.append((name, device))
+        return FailsOn("nothing")
+
+    monkeypatch.setattr(Tagger, "load", load)
+    monkeypatch.setattr(tagging, "choose_device", torch.device)
+    specs = [replace(SPEC, place=Place(device)) for device in ("cuda:0", "cuda:1", "cuda:0")]
+    first, second, again = (load_tagger(spec) for spec in specs)
+    load_tagger.cache_clear()
+    assert loaded == [("fake", "cuda:0"), ("fake", "cuda:1")]
+    assert first is again
+    assert first is not second
+
+
+def test_a_task_that_shares_its_gpu_limits_its_memory_before_the_weights_are_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done: list[object] = []
+    monkeypatch.setattr(tagging, "choose_device", torch.device)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda *limit: done.append(limit))
+    monkeypatch.setattr(Tagger, "load", lambda *_, **__: done.append("loaded") or FailsOn("nothing"))
+    load_tagger(replace(SPEC, place=Place("cuda:1", 0.25)))
+    load_tagger(replace(SPEC, place=Place("cuda:1", 1.0)))
+    load_tagger.cache_clear()
+    assert done == [(0.25, torch.device("cuda:1")), "loaded", "loaded"]
+
+
+def test_the_driver_learns_of_the_documents_and_tokens_done(spark: SparkSession) -> None:
+    context = spark.sparkContext
+    progress = Progress(context.accumulator(0), context.accumulator(0))
+    annotate = annotation_udf(Settings(), open_models(Settings()), progress=progress)
+    rows = [("Alergia a penicilina.", "es"), ("Prend du bisoprolol.", "fr"), (None, None), ("HTA y DM2.", "es")]
+    frame = spark.createDataFrame(rows, "text string, language string")
+    found = [row.a for row in frame.select(annotate(F.col("text"), F.col("language")).alias("a")).collect()]
+    assert progress.documents.value == len(rows)
+    assert progress.tokens.value == sum(a.n_tokens or 0 for a in found) > 0

@@ -1,0 +1,126 @@
+"""Tagging in a child process, for a batch whose earlier attempt did not finish: what kills a process costs one row.
+
+Contract
+- The same outcomes as `tagging.tag_each` in the worker itself: the same code, environment (and so threads), path.
+- A child that dies (killed, crashed, GPU lost) is replaced, and the documents that it had are halved. A document that
+  kills two children by itself is `failed` with error_type `WorkerDied`.
+- A child that dies before it got any document ends the task: no document is to blame.
+- No time limit: the work on a document grows with its length alone, and a limit would be a guess about the machine. A
+  child that is killed by hand counts as dead, and the rest goes on.
+- The child's stdout and stderr lead nowhere and it leaves no core file: they would hold text. It ends with its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from types import TracebackType
+
+from cardio_ner.document import Document
+from cardio_ner.errors import CheckpointError, DeviceLostError
+from cardio_ner.spark.tagging import Outcome, TaggerSpec, isolate, tag_each
+
+
+class WorkerDied(Exception):  # noqa: N818  the name is what the row's error_type says
+    """The child process died."""
+
+
+class TaggingProcess:
+    """A child process that tags; started with the first documents, and again after each death.
+
+    A context: with its end the child ends.
+    """
+
+    def __init__(self) -> None:
+        self._child: subprocess.Popen[bytes] | None = None
+        self._pipe: Connection | None = None
+        self._ready: set[TaggerSpec] = set()
+
+    def __enter__(self) -> TaggingProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def tag_each(self, spec: TaggerSpec, documents: Sequence[Document]) -> list[Outcome]:
+        """One outcome per document, in order. Raises CheckpointError or DeviceError."""
+        return isolate(partial(self._tag, spec), documents, blamed=WorkerDied)
+
+    def _tag(self, spec: TaggerSpec, documents: Sequence[Document]) -> list[Outcome]:
+        try:
+            return self._ask(spec, documents)
+        except WorkerDied:
+            if len(documents) > 1:
+                raise
+        return self._ask(spec, documents)  # the first death may have been another's doing: memory, an operator
+
+    def _ask(self, spec: TaggerSpec, documents: Sequence[Document]) -> list[Outcome]:
+        """The child's outcomes. Raises WorkerDied, or what the child could not blame on a document."""
+        if spec not in self._ready:
+            try:
+                self._exchange(spec, [])
+            except WorkerDied as error:
+                raise CheckpointError(f"{spec.model.name}: {error} while it loaded; is there memory for it?") from None
+            self._ready.add(spec)
+        return self._exchange(spec, documents)
+
+    def _exchange(self, spec: TaggerSpec, documents: Sequence[Document]) -> list[Outcome]:
+        pipe = self._pipe or self._start()
+        try:
+            pipe.send((spec, documents))
+            answer = pipe.recv()
+        except (EOFError, OSError):
+            raise WorkerDied(f"the child process ended with status {self._end()}") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return list(answer)
+
+    def _start(self) -> Connection:
+        self._pipe, far_end = Pipe()
+        program = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve({far_end.fileno()})"
+        self._child = subprocess.Popen(
+            [sys.executable, "-c", program],
+            pass_fds=[far_end.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        far_end.close()
+        return self._pipe
+
+    def _end(self) -> int | None:
+        """The status of the child, now ended."""
+        if self._pipe is None or self._child is None:
+            return None
+        self._pipe.close()
+        self._child.kill()
+        status = self._child.wait()
+        self._pipe = self._child = None
+        self._ready.clear()
+        return status
+
+
+def serve(descriptor: int) -> None:
+    """The child: answer requests until the parent is gone."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    pipe = Connection(descriptor)
+    while True:
+        try:
+            spec, documents = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer: list[Outcome] | Exception = tag_each(spec, documents)
+        except DeviceLostError:
+            os._exit(1)  # this process is of no more use; the parent finds the document with new ones
+        except Exception as error:  # noqa: BLE001  the parent's to judge
+            answer = error
+        pipe.send(answer)
