@@ -30,6 +30,13 @@ def test_tag_reads_standard_input_and_detects_the_language() -> None:
     assert "warfarin[medication]" in result.stdout
 
 
+def test_tag_refuses_a_text_of_another_language_and_names_the_option() -> None:
+    result = CliRunner().invoke(app, ["tag"], input="Der Patient nimmt Apixaban wegen Vorhofflimmern und klagt nicht.")
+    assert result.exit_code == 2
+    assert "standard input: seems to be in none of es, en, it" in result.stderr
+    assert "--language" in result.stderr
+
+
 @pytest.mark.parametrize(
     "arguments", [["tag", "/nowhere.txt"], ["report", "/nowhere"], ["sql", "/nowhere", "SELECT 1"]]
 )

@@ -64,12 +64,19 @@ def tag(
 def _documents(files: list[Path], language: str | None) -> Iterator[Document]:
     if not files:
         text = sys.stdin.buffer.read().decode("utf-8", errors="strict")
-        yield Document("stdin", language or detect_language(text, LANGUAGES), text)
+        yield Document("stdin", language or _detected("standard input", text), text)
     for path in files:
         if not path.is_file():
             raise InputError(f"{path}: no such file")
         text = read_text(path)
-        yield Document(path.stem, language or detect_language(text, LANGUAGES), text)
+        yield Document(path.stem, language or _detected(str(path), text), text)
+
+
+def _detected(name: str, text: str) -> str:
+    language = detect_language(text, LANGUAGES)
+    if language is None:
+        raise InputError(f"{name}: seems to be in none of {', '.join(LANGUAGES)}: if it is, say which with --language")
+    return language
 
 
 def _show(document: Document, console: Console, *, as_json: bool) -> None:
