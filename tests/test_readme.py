@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cardio_ner.report.tables import open_tables
+from cardio_ner.spark import catalog
 from cardio_ner.spark.pipeline import annotate
 from cardio_ner.spark.settings import Settings
 
@@ -37,9 +38,7 @@ def annotated(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_every_sql_block_answers_in_duckdb_and_in_spark(spark: SparkSession, annotated: Path) -> None:
     tables = open_tables(annotated)
-    for name in ("documents", "spans"):
-        spark.read.parquet(str(annotated / name)).createOrReplaceTempView(name)
-    spark.sql((ROOT / "src/cardio_ner/sql/spans_current.sql").read_text(encoding="utf-8"))
+    catalog.open_tables(spark, str(annotated))
     queries = blocks("sql")
     assert queries
     for query in queries:

@@ -113,7 +113,7 @@ def report(
 @app.command()
 def sql(
     output: Annotated[Path, typer.Argument(help="The --output folder of the job")],
-    query: Annotated[str, typer.Argument(help="SQL over documents, spans and spans_current")],
+    query: Annotated[str, typer.Argument(help="SQL over documents, spans, spans_current and note_nlp")],
 ) -> None:
     """Ask the job's tables in SQL (DuckDB, no Spark needed)."""
     with _plain_errors():

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import io
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +15,7 @@ from cardio_ner.errors import InputError
 from cardio_ner.report.highlight import highlight
 from cardio_ner.report.page import print_report
 from cardio_ner.report.tables import open_tables
+from hand_tables import document, span, write_documents, write_spans
 
 TEXT = "Toma enalapril por su HTA."
 
@@ -25,22 +23,14 @@ TEXT = "Toma enalapril por su HTA."
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
     """Tables as the job leaves them: two finished batches of one document, and spans of one unfinished batch."""
-    for batch, day, status in (("b1-0", 1, "annotated"), ("b2-0", 2, "annotated")):
-        row = {
-            "doc_id": "es/a", "language": "es", "status": status, "reason": None, "n_chars": len(TEXT), "n_tokens": 9,
-            "n_spans": 1, "annotated_at": datetime.datetime(2024, 1, day, tzinfo=datetime.UTC),
-        }  # fmt: skip
-        _write(tmp_path / f"documents/batch_id={batch}", row)
-    for batch, start, end in (("b1-0", 0, 4), ("b2-0", 5, 14), ("b3-0", 22, 25)):
-        row = {"doc_id": "es/a", "start_offset": start, "end_offset": end, "text": TEXT[start:end], "score": 0.9}
-        _write(tmp_path / f"spans/language=es/entity_type=MEDICATION/batch_id={batch}", row)
-    _write(tmp_path / "spans/.spark-staging-1/language=es/entity_type=MEDICATION/batch_id=b2-0", row)
+    write_documents(tmp_path, *(document("es/a", f"b{day}-0", at=day, text=TEXT) for day in (1, 2)))
+    places = (("b1-0", 0, "Toma"), ("b2-0", 5, "enalapril"), ("b3-0", 22, "HTA"))
+    medication = {"of": TEXT, "entity_type": "MEDICATION"}
+    write_spans(
+        tmp_path, *(span("es/a", batch, mention, start=start, **medication) for batch, start, mention in places)
+    )
+    write_spans(tmp_path / "spans/.spark-staging-1", span("es/a", "b2-0", "su", start=15, **medication))
     return tmp_path
-
-
-def _write(folder: Path, row: dict[str, object]) -> None:
-    folder.mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist([row]), folder / "part-0.parquet")
 
 
 def test_spans_current_shows_the_latest_finished_batch_alone(output: Path) -> None:

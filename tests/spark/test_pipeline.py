@@ -12,6 +12,7 @@ from pyspark.testing import assertDataFrameEqual, assertSchemaEqual
 
 from cardio_ner.document import Document
 from cardio_ner.report.tables import open_tables, packaged_sql
+from cardio_ner.spark import catalog
 from cardio_ner.spark.pipeline import RunSummary, annotate
 from cardio_ner.spark.schema import DOCUMENTS, SPANS
 from cardio_ner.spark.settings import Settings
@@ -84,9 +85,7 @@ def test_offsets_cut_the_mention_out_of_the_file_in_python_spark_and_duckdb(
 
 def test_duckdb_and_spark_answer_the_packaged_queries_alike(spark: SparkSession, run: tuple[Path, RunSummary]) -> None:
     output, _ = run
-    read_documents(spark, str(output)).createOrReplaceTempView("documents")
-    read_spans(spark, str(output)).createOrReplaceTempView("spans")
-    spark.sql(packaged_sql("spans_current"))
+    catalog.open_tables(spark, str(output))
     tables = open_tables(output)
     for name in ("top_mentions", "documents_by_outcome"):
         from_spark = [tuple(row) for row in spark.sql(packaged_sql(name)).collect()]

@@ -23,7 +23,7 @@ NEGATION_NOTE = "Mentions include negated, past and family ones: «no fever», �
 SHOWN_CHARS = 1_800
 _LIVELIEST = """
 SELECT doc_id
-FROM spans_current JOIN documents USING (doc_id, batch_id)
+FROM spans_current JOIN (SELECT DISTINCT doc_id, text_sha256, n_chars FROM documents) AS d USING (doc_id, text_sha256)
 WHERE n_chars BETWEEN 600 AND 1800
 GROUP BY doc_id, n_chars
 ORDER BY count(DISTINCT entity_type) DESC, count(*) / n_chars DESC, doc_id

@@ -1,8 +1,9 @@
 """The job's tables in DuckDB: no server, no Spark, SQL at once.
 
-Contract: `open_tables(output)` gives a connection with the views `documents`, `spans` and `spans_current`. The globs
-name the partition folders, so that files which a writer left half-done elsewhere (`_staging`, `_temporary`,
-`.spark-staging-*`) are never read.
+Contract: `open_tables(output)` gives a connection with the views `documents`, `spans`, `spans_current` and `note_nlp`.
+Every declared column is there, whatever the files hold (a run that found nothing leaves no span file at all); columns
+that were kept from the input follow. The globs name the partition folders, so that files which a writer left half-done
+elsewhere (`_staging`, `_temporary`, `.spark-staging-*`) are never read.
 """
 
 from __future__ import annotations
@@ -17,7 +18,26 @@ from cardio_ner.errors import InputError
 
 DOCUMENT_FILES = "documents/batch_id=*/*.parquet"
 SPAN_FILES = "spans/language=*/entity_type=*/batch_id=*/*.parquet"
-_SPAN_TYPES = {
+DOCUMENT_TYPES = {
+    "doc_id": "VARCHAR",
+    "language": "VARCHAR",
+    "language_source": "VARCHAR",
+    "status": "VARCHAR",
+    "reason": "VARCHAR",
+    "error_type": "VARCHAR",
+    "n_chars": "INTEGER",
+    "n_tokens": "INTEGER",
+    "n_spans": "INTEGER",
+    "text_sha256": "VARCHAR",
+    "model_id": "VARCHAR",
+    "annotator_version": "VARCHAR",
+    "annotated_at": "TIMESTAMP",
+    "source_batch": "VARCHAR",
+    "source_file": "VARCHAR",
+    "source_modified_at": "TIMESTAMP",
+    "batch_id": "VARCHAR",
+}
+SPAN_TYPES = {
     "doc_id": "VARCHAR",
     "text_sha256": "VARCHAR",
     "start_offset": "INTEGER",
@@ -32,7 +52,7 @@ _SPAN_TYPES = {
 
 
 def packaged_sql(name: str) -> str:
-    """A query that ships, such as `top_mentions`: SQL that Spark and DuckDB both take."""
+    """SQL that ships, such as the query `top_mentions` or the `views`: Spark and DuckDB both take it."""
     return files("cardio_ner").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
@@ -41,21 +61,21 @@ def open_tables(output: Path) -> duckdb.DuckDBPyConnection:
     if not any(output.glob(DOCUMENT_FILES)):
         raise InputError(f"{output}: no documents table: expected the --output folder of a finished run")
     connection = duckdb.connect()
-    connection.execute(_view("documents", output, DOCUMENT_FILES))
-    # A run that found nothing leaves no span file to read a schema from.
-    connection.execute(_view("spans", output, SPAN_FILES) if any(output.glob(SPAN_FILES)) else _no_spans())
-    connection.execute(packaged_sql("spans_current"))
+    connection.execute("SET TimeZone = 'UTC'")  # as the job's Spark: the tables' times mean the same everywhere
+    for name, pattern, types in (("documents", DOCUMENT_FILES, DOCUMENT_TYPES), ("spans", SPAN_FILES, SPAN_TYPES)):
+        connection.execute(f"CREATE TEMPORARY VIEW {name} AS {_select(output, pattern, types)}")
+    connection.execute(packaged_sql("views"))
     return connection
 
 
-def _no_spans() -> str:
-    columns = ", ".join(f"NULL::{kind} AS {name}" for name, kind in _SPAN_TYPES.items())
-    return f"CREATE TEMPORARY VIEW spans AS SELECT {columns} WHERE false"
-
-
-def _view(name: str, output: Path, pattern: str) -> str:
+def _select(output: Path, pattern: str, types: dict[str, str]) -> str:
+    """A select of the declared columns, and of the files that there are."""
+    columns = ", ".join(f"NULL::{kind} AS {name}" for name, kind in types.items())
+    declared = f"SELECT {columns} WHERE false"
+    if not any(output.glob(pattern)):
+        return declared
     quoted = f"{glob.escape(str(output))}/{pattern}".replace("'", "''")
     return (
-        f"CREATE TEMPORARY VIEW {name} AS SELECT * FROM read_parquet('{quoted}', "
+        f"{declared} UNION ALL BY NAME SELECT * FROM read_parquet('{quoted}', "
         "hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
     )

@@ -72,6 +72,12 @@ def folders_in(spark: SparkSession, path: str) -> list[str]:
     return sorted(str(s.getPath().getName()) for s in file_system.listStatus(hadoop_path) if s.isDirectory())
 
 
+def make_folder(spark: SparkSession, path: str) -> None:
+    """Make a folder and its parents, where they are not there yet."""
+    hadoop_path, file_system = hadoop_path_of(spark, path)
+    file_system.mkdirs(hadoop_path)
+
+
 def move(spark: SparkSession, source: str, target: str) -> None:
     """Rename a file or folder; the target must not exist, its parents are made. Atomic on local disks and HDFS."""
     source_path, file_system = hadoop_path_of(spark, source)

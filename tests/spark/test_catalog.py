@@ -1,0 +1,129 @@
+"""The job's tables under names: temporary views of a session, and a database that is refreshed after every run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+
+from cardio_ner.errors import ConfigError, InputError
+from cardio_ner.spark.catalog import open_tables, register_database
+from hand_tables import document, rejected, span, write_documents, write_spans
+
+WARD = pa.schema([("ward", pa.string())])
+FLOOR = pa.schema([("a `floor`", pa.int64())])
+ALL = ["documents", "note_nlp", "spans", "spans_current"]
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """One batch, under a path with characters that globs and SQL know."""
+    folder = tmp_path / "año [1] {a,b}'s"
+    write_documents(folder, document("d", "b1-0", at=1))
+    write_spans(folder, span("d", "b1-0", "old"))
+    return folder
+
+
+@pytest.fixture
+def database(spark: SparkSession) -> Iterator[str]:
+    yield "cardiology"
+    spark.sql("DROP DATABASE IF EXISTS cardiology CASCADE")
+
+
+def mentions(spark: SparkSession, table: str) -> list[str]:
+    return sorted(row.text for row in spark.table(table).collect())
+
+
+def test_open_tables_makes_the_four_views_with_the_columns_that_were_kept(spark: SparkSession, output: Path) -> None:
+    write_documents(output, document("e", "b2-0", at=2, ward="4B"), kept=WARD)
+    write_documents(output, document("f", "b3-0", at=2, **{"a `floor`": 4}), kept=FLOOR)
+    open_tables(spark, str(output))
+    assert spark.table("documents").columns[-3:] == ["ward", "a `floor`", "batch_id"]
+    assert spark.table("documents").where("ward = '4B' OR `a ``floor``` = 4").count() == 2
+    assert mentions(spark, "spans_current") == ["old"]
+    assert spark.table("note_nlp").count() == 1
+
+
+def test_open_tables_refuses_a_folder_without_tables(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no documents table"):
+        open_tables(spark, str(tmp_path))
+
+
+def test_a_kept_column_of_two_types_is_refused_by_a_message_that_says_so(spark: SparkSession, output: Path) -> None:
+    write_documents(output, document("e", "b2-0", at=2, ward="4B"), kept=WARD)
+    write_documents(output, document("f", "b3-0", at=2, ward=4), kept=pa.schema([("ward", pa.int64())]))
+    with pytest.raises(InputError, match="a kept column has another type"):
+        open_tables(spark, str(output))
+
+
+def test_a_database_has_the_tables_and_views_and_follows_them_run_by_run(
+    spark: SparkSession, output: Path, database: str
+) -> None:
+    spark.range(3).createOrReplaceTempView("documents")  # the caller's, which must not get in the way
+    register_database(spark, str(output), database)
+    register_database(spark, str(output), database)
+    assert sorted(table.name for table in spark.catalog.listTables(database) if not table.isTemporary) == ALL
+    assert mentions(spark, f"{database}.spans_current") == ["old"]
+
+    write_documents(output, document("d", "b2-0", at=2, ward="4B"), kept=WARD)
+    write_spans(output, span("d", "b2-0", "new", entity_type="MEDICATION"))
+    register_database(spark, str(output), database)
+    assert mentions(spark, f"{database}.spans_current") == ["new"]
+    assert sorted(row.ward or "" for row in spark.table(f"{database}.documents").collect()) == ["", "4B"]
+
+    shutil.rmtree(output / "documents/batch_id=b1-0")
+    shutil.rmtree(output / "spans/language=es/entity_type=DISEASE")
+    register_database(spark, str(output), database)
+    assert mentions(spark, f"{database}.spans") == mentions(spark, f"{database}.spans_current") == ["new"]
+    assert spark.table(f"{database}.note_nlp").count() == 1
+
+    assert spark.table("documents").columns == ["id"]
+    assert spark.catalog.currentDatabase() == "default"
+
+
+def test_another_session_sees_the_database_without_any_set_up(spark: SparkSession, output: Path, database: str) -> None:
+    register_database(spark, str(output), database)
+    other = spark.newSession()
+    assert mentions(other, f"{database}.spans_current") == ["old"]
+    assert other.sql(f"SELECT lexical_variant FROM {database}.note_nlp").first().lexical_variant == "old"
+
+
+def test_a_database_of_a_run_without_any_mention_has_empty_tables(
+    spark: SparkSession, tmp_path: Path, database: str
+) -> None:
+    write_documents(tmp_path, rejected("d", "b1-0", at=1))
+    register_database(spark, str(tmp_path), database)
+    register_database(spark, str(tmp_path), database)
+    assert [spark.table(f"{database}.{name}").count() for name in ALL] == [1, 0, 0, 0]
+
+
+def test_dropping_the_database_leaves_the_files(spark: SparkSession, output: Path, database: str) -> None:
+    register_database(spark, str(output), database)
+    spark.sql(f"DROP DATABASE {database} CASCADE")
+    open_tables(spark, str(output))
+    assert mentions(spark, "spans_current") == ["old"]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a-b", "a.b", "1a", "_a", "año", "global_temp", "a; DROP TABLE x", "a`"])
+def test_an_illegal_database_name_is_refused_before_anything_is_made(
+    spark: SparkSession, output: Path, name: str
+) -> None:
+    before = spark.catalog.listDatabases()
+    with pytest.raises(ConfigError, match=re.escape(f"database {name!r}: expected a letter")):
+        register_database(spark, str(output), name)
+    assert spark.catalog.listDatabases() == before
+
+
+def test_a_database_that_holds_another_folders_tables_is_left_alone(
+    spark: SparkSession, output: Path, tmp_path: Path, database: str
+) -> None:
+    register_database(spark, str(output), database)
+    other = write_documents(tmp_path / "other", document("z", "b1-0", at=1))
+    with pytest.raises(ConfigError, match=r"cardiology\.documents: is file:.*, not file:.*other/documents"):
+        register_database(spark, str(other), database)
+    assert mentions(spark, f"{database}.spans_current") == ["old"]
