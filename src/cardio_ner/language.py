@@ -33,7 +33,7 @@ OTHER_LANGUAGES = (
 """What a record may be in if not in one of ours. Not all that the detector knows: Extremaduran, Aragonese, Venetian
 and the like take short Spanish and Italian lines away."""
 
-_THREE_LETTERS = {"spa": "es", "eng": "en", "ita": "it"}
+THREE_LETTERS = {"spa": "es", "eng": "en", "ita": "it"}
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 _WORDS = re.compile(r"(?<!\S)[^\s\d]++(?!\S)")
 
@@ -41,7 +41,7 @@ _WORDS = re.compile(r"(?<!\S)[^\s\d]++(?!\S)")
 def fold_language(code: str | None) -> str | None:
     """The two-letter code of a language tag; None for None or blank; an unknown tag comes back in lower case."""
     primary = re.split(r"[-_]", (code or "").strip().lower())[0]
-    return _THREE_LETTERS.get(primary, primary) or None
+    return THREE_LETTERS.get(primary, primary) or None
 
 
 def detect_language(text: str, among: tuple[str, ...]) -> str | None:
