@@ -54,13 +54,6 @@ def test_open_tables_refuses_a_folder_without_tables(spark: SparkSession, tmp_pa
         open_tables(spark, str(tmp_path))
 
 
-def test_a_kept_column_of_two_types_is_refused_by_a_message_that_says_so(spark: SparkSession, output: Path) -> None:
-    write_documents(output, document("e", "b2-0", at=2, ward="4B"), kept=WARD)
-    write_documents(output, document("f", "b3-0", at=2, ward=4), kept=pa.schema([("ward", pa.int64())]))
-    with pytest.raises(InputError, match="a kept column has another type"):
-        open_tables(spark, str(output))
-
-
 def test_a_database_has_the_tables_and_views_and_follows_them_run_by_run(
     spark: SparkSession, output: Path, database: str
 ) -> None:

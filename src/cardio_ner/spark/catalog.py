@@ -13,23 +13,22 @@ from __future__ import annotations
 
 import re
 
-from py4j.protocol import Py4JJavaError
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructField, StructType
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
 
 from cardio_ner.errors import ConfigError, InputError
 from cardio_ner.report.tables import packaged_sql
-from cardio_ner.spark.hadoop import exists, folders_in, literal, make_folder, qualified
-from cardio_ner.spark.schema import DOCUMENT_PARTITIONS, DOCUMENTS, SPAN_PARTITIONS, SPANS
-from cardio_ner.spark.tables import documents_schema, read_documents, read_spans
+from cardio_ner.spark.hadoop import make_folder, qualified
+from cardio_ner.spark.schema import DOCUMENT_PARTITIONS, SPAN_PARTITIONS, SPANS
+from cardio_ner.spark.tables import documents_schema, has_documents, kept_columns, read_documents, read_spans
 
 
 def open_tables(spark: SparkSession, output: str) -> None:
     """Make the session's temporary views over an output folder. Raises InputError where there are no tables."""
-    if not _batches(spark, output):
+    if not has_documents(spark, output):
         raise InputError(f"{output}: no documents table: expected the --output folder of a finished run")
-    read_documents(spark, output, kept_columns(spark, output)).createOrReplaceTempView("documents")
-    spans_of(spark, output).createOrReplaceTempView("spans")
+    read_documents(spark, output).createOrReplaceTempView("documents")
+    read_spans(spark, output).createOrReplaceTempView("spans")
     for statement in view_statements():
         spark.sql(statement)
 
@@ -41,7 +40,7 @@ def register_database(spark: SparkSession, output: str, database: str) -> None:
         raise ConfigError(
             f"database {database!r}: expected a letter, then letters, digits and underscores, such as cardiology"
         )
-    schema = documents_schema(list(kept_columns(spark, output)))
+    schema = documents_schema(kept_columns(spark, output))
     session = spark.newSession()  # the caller's temporary views would hide the tables, and its database stays its own
     session.sql(f"CREATE DATABASE IF NOT EXISTS {database}")
     session.catalog.setCurrentDatabase(database)
@@ -53,44 +52,14 @@ def register_database(spark: SparkSession, output: str, database: str) -> None:
         spark.catalog.refreshTable(f"{database}.{table}")  # the caller's session remembers what it saw before
 
 
-def kept_columns(spark: SparkSession, output: str) -> tuple[StructField, ...]:
-    """The columns of `documents` that runs carried along from their input, from the files' own schemas. Raises
-    InputError where batches disagree about a column's type."""
-    if not _batches(spark, output):
-        return ()
-    folder = f"{output.rstrip('/')}/documents"
-    try:
-        found = spark.read.option("mergeSchema", True).parquet(literal(folder)).schema
-    except Py4JJavaError as error:
-        if "CANNOT_MERGE" not in str(error):
-            raise
-        raise InputError(
-            f"{folder}: a kept column has another type in another batch: expected one type in every run; keep it under "
-            "another name, or write to another --output"
-        ) from None
-    return tuple(field for field in found.fields if field.name not in DOCUMENTS.names)
-
-
-def spans_of(spark: SparkSession, output: str) -> DataFrame:
-    """The spans table; empty where no run found a mention, and so none wrote the folder."""
-    if exists(spark, f"{output.rstrip('/')}/spans"):
-        return read_spans(spark, output)
-    return spark.createDataFrame([], SPANS)
-
-
 def view_statements() -> list[str]:
     """The statements of views.sql: DuckDB takes them at once, Spark one by one."""
     return [statement for statement in packaged_sql("views").split(";\n") if "CREATE" in statement]
 
 
-def _batches(spark: SparkSession, output: str) -> list[str]:
-    """The partitions of `documents`, such as `batch_id=b1-0`."""
-    return [name for name in folders_in(spark, f"{output.rstrip('/')}/documents") if name.startswith("batch_id=")]
-
-
 def _register_table(session: SparkSession, output: str, name: str, schema: StructType, partitions: list[str]) -> None:
     """An external table over a folder of the output, with the partitions that are there now."""
-    location = qualified(session, f"{output.rstrip('/')}/{name}")
+    location = qualified(session, f"{output}/{name}")
     make_folder(session, location)
     if session.catalog.tableExists(name):
         _check_location(session, name, location)
