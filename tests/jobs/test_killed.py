@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from submitting import submit, submit_and_kill, write_notes
 
 from cardio_ner.report.tables import open_tables
-from submitting import submit, submit_and_kill, write_notes
 
 TEXT = "Ingresa por estenosis aórtica e infarto agudo; toma enalapril y aspirina."
 N_FILES = 6
@@ -67,8 +67,9 @@ def moments(output: Path) -> dict[str, Callable[[], bool]]:
     return {
         "while a batch is tagged": lambda: n_folders(output, "_staging/*/rows") > 0,
         "between spans and documents": between_the_two_writes,
-        "after a commit, before Spark's own": lambda: n_folders(output, "documents/batch_id=*") > 1
-        and n_folders(output, "_state/stream-*/commits/1") == 0,
+        "after a commit, before Spark's own": lambda: (
+            n_folders(output, "documents/batch_id=*") > 1 and n_folders(output, "_state/stream-*/commits/1") == 0
+        ),
     }
 
 

@@ -118,7 +118,9 @@ def test_empty_files_of_a_text_folder_are_rows(run: Any, folder: Path) -> None:
 def test_one_corrupt_file_among_good_ones_costs_one_row(
     spark: SparkSession, run: Any, folder: Path, tmp_path: Path
 ) -> None:
-    frame = spark.createDataFrame([(str(i), "es", TEXT) for i in range(4)], "doc_id string, language string, text string")
+    frame = spark.createDataFrame(
+        [(str(i), "es", TEXT) for i in range(4)], "doc_id string, language string, text string"
+    )
     frame.coalesce(1).write.parquet(str(tmp_path / "p"))
     (part,) = (tmp_path / "p").glob("*.parquet")
     content = part.read_bytes()
@@ -273,4 +275,6 @@ def test_a_view_is_read_in_chunks_and_a_parquet_table_as_files(
     assert again.outcomes() == {"unchanged": 40}
     with pytest.raises(InputError, match="no such table or view"):
         annotate(spark, "nowhere", str(tmp_path / "out"), settings, is_table=True)
-    assert {row.path.split("#")[0] for row in read_inputs(spark, str(tmp_path / "out")).collect()} == {"table:notes_view"}
+    assert {row.path.split("#")[0] for row in read_inputs(spark, str(tmp_path / "out")).collect()} == {
+        "table:notes_view"
+    }

@@ -3,9 +3,9 @@
 Contract
 - A row is `unchanged` where a committed row has the same doc_id and text_sha256, the same language from the same place
   (given or detected) and a checkpoint of this run. `source_batch` names the batch whose spans are its mentions.
-- Cost: one pass over the batch's ids and one over six narrow columns of the documents table, joined; the history's texts
-  and spans are never read. It grows with the history (docs/operations.md says what was measured), is skipped while
-  there is none, and `skip_unchanged: false` turns it off.
+- Cost: one pass over the batch's ids and one over narrow columns of the documents table, joined; texts and spans of
+  the past are never read. It grows with the history (docs/operations.md says what was measured), is skipped while there
+  is none, and `skip_unchanged: false` turns it off.
 """
 
 from __future__ import annotations

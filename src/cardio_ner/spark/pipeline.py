@@ -16,6 +16,7 @@ from importlib.metadata import version
 from typing import Any
 
 from pyspark.sql import SparkSession
+from pyspark.sql.types import DataType
 
 from cardio_ner.errors import ConfigError, InputError
 from cardio_ner.spark.account import RunAccount
@@ -92,13 +93,13 @@ def _check_output(spark: SparkSession, source: Source, output: str) -> None:
     """The output must not be read as input, and its documents table must be able to take the kept columns."""
     if isinstance(source, FileSource) and f"{output}/".startswith(f"{source.root}/"):
         raise InputError(f"{output}: lies inside the input {source.root}: expected a folder outside it")
-    there = {field.name: field.dataType for field in kept_columns(spark, output)}
+    there: dict[str, DataType] = {field.name: field.dataType for field in kept_columns(spark, output)}
     for name in source.settings.keep:
-        wanted = source.schema[name].dataType
-        if name in there and there[name] != wanted:
+        here, before = source.schema[name].dataType, there.get(name)
+        if before not in (None, here):
             raise ConfigError(
-                f"--keep {name}: it is {wanted.simpleString()} here, and {there[name].simpleString()} in {output}/documents"
-                ": expected the same type; use another output, or rename the column"
+                f"--keep {name}: it is {here.simpleString()} here, and {before.simpleString()} in {output}/documents: "
+                "expected the same type; use another output, or rename the column"
             )
 
 
