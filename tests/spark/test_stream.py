@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,10 +15,10 @@ from pyspark.sql import SparkSession
 
 from cardio_ner.errors import AccountError, FailureError, InputError
 from cardio_ner.report.tables import open_tables
-from cardio_ner.spark import batch
+from cardio_ner.spark import batch, pipeline
 from cardio_ner.spark.account import RunAccount
 from cardio_ner.spark.pipeline import annotate
-from cardio_ner.spark.settings import Settings
+from cardio_ner.spark.settings import Settings, open_models
 from cardio_ner.spark.tables import read_documents, read_inputs, read_spans
 
 TEXT = "Ingresa por estenosis aórtica; toma enalapril y aspirina. "
@@ -241,6 +242,21 @@ def test_a_run_that_goes_wrong_stops_before_it_commits(
     assert run().outcomes() == {}
     assert run(retry=True).outcomes() == {"annotated": 11}
     assert run(retry=True).outcomes() == {}
+
+
+def test_a_document_that_kills_its_worker_costs_one_row_in_plain_local_mode(
+    spark: SparkSession, run: Any, folder: Path, tmp_path: Path, deadly: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_deadly(settings: Settings) -> dict[str, Any]:
+        return {code: deadly.DeadlyModel(**model.model_dump()) for code, model in open_models(settings).items()}
+
+    monkeypatch.setattr(pipeline, "open_models", open_deadly)
+    write(folder / "a.jsonl", range(6))
+    write(folder / "b.jsonl", ["killer"], text="KILL 9 Fiebre")
+    assert run().outcomes() == {"annotated": 6, "failed": 1}
+    rows = read_documents(spark, str(tmp_path / "out")).where("reason = 'failed'").collect()
+    assert [(row.doc_id, row.error_type) for row in rows] == [("killer", "WorkerDied")]
+    assert not list((tmp_path / "out/_state/attempts").glob("*"))
 
 
 def test_kept_columns_and_their_types_stay_the_same(spark: SparkSession, tmp_path: Path, settings: Settings) -> None:
