@@ -90,7 +90,8 @@ def _write(table: Path, partitions: list[str], rows: tuple[Row, ...], schema: pa
         (table / folder).mkdir(parents=True, exist_ok=True)
         members = [row for row in rows if _folder(row, partitions) == folder]
         name = f"part-{len(list((table / folder).iterdir()))}.parquet"
-        pq.write_table(pa.Table.from_pylist(members, schema=schema), table / folder / name)
+        rows_of_folder = pa.Table.from_pylist(members, schema=schema)
+        pq.write_table(rows_of_folder, table / folder / name, use_deprecated_int96_timestamps=True)  # as Spark does
     return table.parent
 
 

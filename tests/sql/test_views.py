@@ -114,6 +114,11 @@ CASES: dict[str, tuple[list[Row], list[Row], list[tuple[str, str]]]] = {
         [span("d", "b1-0", "of m1"), span("d", "b1-0", "of m2", model_id="m2")],
         [("d", "of m1")],
     ),
+    "those of one language, of two in one batch and model": (
+        [document("d", "b1-0", at=1, language="it"), D1A],
+        [span("d", "b1-0", "in Spanish"), span("d", "b1-0", "in Italian", language="it")],
+        [("d", "in Spanish")],
+    ),
     "nothing of a null doc_id": (
         [rejected(None, "b1-0", at=1), document(None, "b1-0", at=2), D1A],
         [span(None, "b1-0", "nobody's"), span("d", "b1-0", "mine")],  # type: ignore[arg-type]

@@ -36,8 +36,13 @@ def write_spans(staged: DataFrame, output: str, batch_id: str) -> None:
     spans = annotated.select("doc_id", "text_sha256", "model_id", "language", F.explode("spans").alias("mention"))
     columns = {name: mention[name] for name in ("start_offset", "end_offset", "text", "score", "entity_type")}
     columns["batch_id"] = F.lit(batch_id)
-    frame = _conform(spans, SPANS, columns).drop("batch_id").hint("rebalance", "language", "entity_type")
-    spark, aside = staged.sparkSession, f"{output}/_staging/{batch_id}/spans"
+    put_spans(_conform(spans, SPANS, columns).drop("batch_id"), output, batch_id)
+
+
+def put_spans(spans: DataFrame, output: str, batch_id: str) -> None:
+    """Put a batch's rows of SPANS, without batch_id, in place: written aside, then renamed partition by partition."""
+    spark, aside = spans.sparkSession, f"{output}/_staging/{batch_id}/spans"
+    frame = spans.hint("rebalance", "language", "entity_type")
     frame.write.mode("overwrite").partitionBy("language", "entity_type").parquet(aside)
     remove_spans(spark, output, batch_id)
     for language in folders_in(spark, aside):
@@ -49,7 +54,7 @@ def write_spans(staged: DataFrame, output: str, batch_id: str) -> None:
 def write_inputs(rows: list[tuple[object, ...]], spark: SparkSession, output: str, batch_id: str) -> None:
     """The batch's part of the ledger; `rows` are INPUTS without batch_id."""
     schema = StructType(INPUTS.fields[:-1])
-    _put(spark.createDataFrame(rows, schema).coalesce(1), f"{output}/inputs", output, batch_id)
+    put_rows(spark.createDataFrame(rows, schema).coalesce(1), f"{output}/inputs", output, batch_id)
 
 
 def write_documents(staged: DataFrame, output: str, batch_id: str, *, version: str, kept: list[StructField]) -> None:
@@ -61,7 +66,15 @@ def write_documents(staged: DataFrame, output: str, batch_id: str, *, version: s
         "batch_id": F.lit(batch_id),
     }
     frame = _conform(staged, documents_schema(kept), columns).drop("batch_id").hint("rebalance")
-    _put(frame, f"{output}/documents", output, batch_id)
+    put_rows(frame, f"{output}/documents", output, batch_id)
+
+
+def put_rows(frame: DataFrame, table: str, output: str, batch_id: str) -> None:
+    """Put a batch's rows, without batch_id, in place: written aside, then one rename over what an attempt left."""
+    spark, aside = frame.sparkSession, f"{output}/_staging/{batch_id}/{table.rsplit('/', 1)[1]}"
+    frame.write.mode("overwrite").parquet(aside)
+    remove(spark, f"{literal(table)}/batch_id={batch_id}")
+    move(spark, aside, f"{table}/batch_id={batch_id}")
 
 
 def is_committed(spark: SparkSession, output: str, batch_id: str) -> bool:
@@ -118,14 +131,6 @@ def _read(spark: SparkSession, path: str, schema: StructType) -> DataFrame:
     if not exists(spark, path):
         return spark.createDataFrame([], schema)
     return spark.read.schema(schema).parquet(literal(path))
-
-
-def _put(frame: DataFrame, table: str, output: str, batch_id: str) -> None:
-    """Write aside, then one rename over what an earlier attempt left."""
-    spark, aside = frame.sparkSession, f"{output}/_staging/{batch_id}/{table.rsplit('/', 1)[1]}"
-    frame.write.mode("overwrite").parquet(aside)
-    remove(spark, f"{literal(table)}/batch_id={batch_id}")
-    move(spark, aside, f"{table}/batch_id={batch_id}")
 
 
 def _conform(frame: DataFrame, schema: StructType, columns: dict[str, Column]) -> DataFrame:

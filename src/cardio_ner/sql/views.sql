@@ -6,18 +6,20 @@
 -- The mentions of each document's latest committed row, with the columns of `spans`.
 --   * A batch is committed by its rows in `documents`, which are written last: a half-written one is not seen.
 --   * The latest row is the one annotated last; of one batch, the one whose source was modified last; then, so that the
---     answer is always the same, a readable text before a rejected one, and the rest by value.
+--     answer is always the same, a readable text before a rejected one, and the rest by value. (`batch_id` has no say but
+--     between equal texts: compaction changes it.)
 --   * A rejected row has no model_id, hence no mentions. A row without doc_id is nobody's.
 --   * `source_batch` names the batch that holds a row's mentions where that is not its own (`unchanged`, compaction).
---   * Text and model are part of the key: two texts under one doc_id, or two models, in one batch do not mix.
+--   * Text, language and model are part of the key: two of them under one doc_id in one batch do not mix.
 CREATE OR REPLACE TEMPORARY VIEW spans_current AS
 WITH ranked AS (
-    SELECT doc_id, text_sha256, model_id, coalesce(source_batch, batch_id) AS spans_batch,
+    SELECT doc_id, text_sha256, language, model_id, coalesce(source_batch, batch_id) AS spans_batch,
            row_number() OVER (
                PARTITION BY doc_id
                ORDER BY annotated_at DESC NULLS LAST, source_modified_at DESC NULLS LAST,
                         CASE WHEN status = 'rejected' THEN 1 ELSE 0 END,
-                        text_sha256 NULLS LAST, model_id NULLS LAST, coalesce(source_batch, batch_id)
+                        text_sha256 NULLS LAST, language NULLS LAST, model_id NULLS LAST,
+                        coalesce(source_batch, batch_id) DESC
            ) AS recency
     FROM documents
     WHERE doc_id IS NOT NULL
@@ -27,7 +29,7 @@ SELECT s.doc_id, s.text_sha256, s.start_offset, s.end_offset, s.text, s.score, s
 FROM spans AS s
 JOIN ranked AS r
   ON s.doc_id = r.doc_id AND s.batch_id = r.spans_batch
- AND s.text_sha256 = r.text_sha256 AND s.model_id = r.model_id
+ AND s.text_sha256 = r.text_sha256 AND s.language = r.language AND s.model_id = r.model_id
 WHERE r.recency = 1;
 
 
@@ -47,11 +49,11 @@ WHERE r.recency = 1;
 --   term_exists, term_temporal  null: negation, subject and time are not judged ("no fever" mentions a fever).
 CREATE OR REPLACE TEMPORARY VIEW note_nlp AS
 WITH tagged AS (
-    SELECT doc_id, text_sha256, model_id, batch_id,
+    SELECT doc_id, text_sha256, language, model_id, batch_id,
            max(annotator_version) AS annotator_version, max(annotated_at) AS annotated_at
     FROM documents
     WHERE status = 'annotated' AND source_batch IS NULL
-    GROUP BY doc_id, text_sha256, model_id, batch_id
+    GROUP BY doc_id, text_sha256, language, model_id, batch_id
 ),
 mentions AS (
     SELECT s.doc_id, s.text, s.start_offset, s.entity_type, s.model_id, d.annotator_version,
@@ -62,7 +64,8 @@ mentions AS (
                          CAST(s.end_offset AS STRING), s.doc_id)) AS digest
     FROM spans_current AS s
     LEFT JOIN tagged AS d
-      ON d.doc_id = s.doc_id AND d.text_sha256 = s.text_sha256 AND d.model_id = s.model_id AND d.batch_id = s.batch_id
+      ON d.doc_id = s.doc_id AND d.batch_id = s.batch_id
+     AND d.text_sha256 = s.text_sha256 AND d.language = s.language AND d.model_id = s.model_id
 )
 SELECT CAST(concat(translate(substr(digest, 1, 1), '89abcdef', '01234567'),
                    translate(substr(digest, 2, 18), 'abcdef', '012345')) AS BIGINT) AS note_nlp_id,

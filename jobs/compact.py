@@ -1,0 +1,60 @@
+"""Merge the batches of an output: spark-submit jobs/compact.py --output out/"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from pydantic import ByteSize, TypeAdapter, ValidationError
+
+from cardio_ner.errors import CardioNerError, ConfigError, RunError
+from cardio_ner.spark.catalog import register_database
+from cardio_ner.spark.compact import FILE_BYTES, compact
+from cardio_ner.spark.hadoop import qualified
+from cardio_ner.spark.session import session
+
+WRONG_ARGUMENT = 2
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def main(
+    output: Annotated[str, typer.Option(help="The --output folder of jobs/annotate.py")],
+    file_bytes: Annotated[str, typer.Option(help="Size that the tables' files aim at, such as 64MB")] = str(FILE_BYTES),
+    database: Annotated[str | None, typer.Option(help="Refresh the tables and views in this database")] = None,
+) -> None:
+    """Merge all batches of an output into one, in files of a sensible size.
+
+    Every row of documents is kept, mentions found twice are kept once, and spans_current and note_nlp answer as before.
+    Stop it at any moment: the next run or compaction undoes or finishes it. Queries that are reading files which it
+    removes fail, and are asked again.
+
+    Exit codes: 0 done, 1 a defect or Spark's own failure, 2 wrong arguments, 3 a run holds the output, 4 a row would
+    have been lost (all is as it was).
+    """
+    spark = None
+    try:
+        aim = _bytes_of(file_bytes)
+        spark = session("cardio-ner compact")
+        folder = qualified(spark, output)
+        made = compact(spark, folder, file_bytes=aim)
+        if database is not None:
+            register_database(spark, folder, database)
+        typer.echo(made or "one batch: nothing to merge")
+    except CardioNerError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(error.exit_code if isinstance(error, RunError) else WRONG_ARGUMENT) from None
+    finally:
+        if spark is not None:
+            spark.stop()
+
+
+def _bytes_of(text: str) -> int:
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(text))
+    except ValidationError:
+        raise ConfigError(f"--file-bytes {text!r}: expected a size such as 64MB or 134217728") from None
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,47 @@
+"""jobs/compact.py as it is typed: what it says, and what it is refused for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cardio_ner.report.tables import open_tables
+from hand_tables import document, span, write_documents, write_spans
+
+ROOT = Path(__file__).parents[2]
+COMMAND = (sys.executable, str(ROOT / "jobs/compact.py"))
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_it_merges_the_batches_and_says_what_became_of_the_files(tmp_path: Path) -> None:
+    write_documents(tmp_path, document("d", "b1-0", at=1), document("d", "b2-0", at=2))
+    write_spans(tmp_path, span("d", "b1-0", "old"), span("d", "b2-0", "new"))
+    result = run("--output", str(tmp_path), "--file-bytes", "64MB", "--database", "cardiology")
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "2 batches are now c" in result.stdout
+    assert "4 files became 2" in result.stdout
+    assert open_tables(tmp_path).execute("SELECT text FROM spans_current").fetchall() == [("new",)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--output", "nowhere"], "nowhere: no documents table"),
+        (["--output", "out", "--file-bytes", "small"], "error: --file-bytes 'small': expected a size"),
+    ],
+)
+def test_a_wrong_argument_ends_with_one_clear_line_and_exit_code_2(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not list(tmp_path.iterdir())
