@@ -97,6 +97,7 @@ def main(
             is_table=table is not None,
             follow_seconds=follow,
             retry=retry is not None,
+            database=database,
             log=lambda line: typer.echo(line, err=True),
         )
         typer.echo(account)

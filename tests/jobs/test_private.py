@@ -1,8 +1,7 @@
-"""No text of a record leaves the tables: a name is planted in poisoned records and searched for in all that was written."""
+"""No text of a record leaves the tables: a name is planted in poisoned records and searched for everywhere else."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -46,4 +45,4 @@ def test_a_planted_name_is_in_no_log_of_driver_or_executors_and_no_event_log(
     assert events
     assert MARKER.encode() not in result.stdout + result.stderr
     assert [path for path in (*executors, *events, *kept) if holds_marker(path)] == []
-    assert os.stat(tmp_path / "out/run.json").st_size > 0
+    assert (tmp_path / "out/run.json").stat().st_size > 0

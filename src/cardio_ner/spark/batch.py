@@ -105,7 +105,7 @@ def write_batch(job: Job, batch_id: str, pieces: Pieces) -> None:
             remove(job.spark, literal(journal))
             return
     raise FailureError(
-        f"batch {batch_id}: {MAX_ATTEMPTS} attempts did not finish it: expected one to; Spark's log says why each stopped"
+        f"batch {batch_id}: {MAX_ATTEMPTS} attempts did not finish it: expected one to; Spark's log says why"
     )
 
 
@@ -178,7 +178,7 @@ def _check(job: Job, account: BatchAccount, counts: Counts, pieces: Pieces, read
         if disagreeing:
             raise UnequalReaders(disagreeing)
         raise AccountError(
-            f"batch {account.batch_id}: {account.n_rows} rows, but an independent reader counts {expected} in the input: "
+            f"batch {account.batch_id}: {account.n_rows} rows, but an independent reader counts {expected} in it: "
             "expected the same; nothing of it was committed; if the input did not change meanwhile, this is a defect"
         )
     allowed = job.settings.failures_allowed(account.n_rows)

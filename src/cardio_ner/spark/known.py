@@ -24,7 +24,7 @@ def mark_known(rows: DataFrame, output: str, models: dict[str, Model]) -> DataFr
     """The rows with `known`: null, or a struct of the batch, language, language_source and checkpoint of the row that
     the tables have."""
     spark = rows.sparkSession
-    documents = read_documents(spark, output)
+    documents = read_documents(spark, output, with_kept=False)
     ids = F.array(*(F.lit(model.model_id) for model in models.values()))
     history = documents.where((F.col("status") == "annotated") & F.array_contains(ids, F.col("model_id")))
     asked = rows.where("reason IS NULL").select(*IDENTITY).distinct()

@@ -207,5 +207,5 @@ def _check_type(data_type: DataType, option: str, name: str, where: str) -> None
     if nested or (option == "--text-column" and not isinstance(data_type, StringType | BinaryType)):
         expected = "text" if option == "--text-column" else "one plain value a row"
         raise InputError(
-            f"{where}: column {name!r} ({option}) is {data_type.simpleString()}: expected {expected}; name another column"
+            f"{where}: column {name!r} ({option}) is {data_type.simpleString()}: expected {expected}; name another"
         )

@@ -103,7 +103,7 @@ def retry_failed(job: Job) -> None:
     """Annotate again the documents that failed, and the files that were unreadable, of files that are as they were.
     (The others are read anyway; so are all of a table's rows.)"""
     assert isinstance(job.source, FileSource)
-    documents = read_documents(job.spark, job.output)
+    documents = read_documents(job.spark, job.output, with_kept=False)
     newest = documents.groupBy("doc_id").agg(F.max("annotated_at").alias("annotated_at"))
     bad = documents.where("reason IN ('failed', 'unreadable_file')").join(
         newest, ["doc_id", "annotated_at"], "left_semi"
