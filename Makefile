@@ -17,7 +17,7 @@ unexport SPARK_HOME SPARK_CONF_DIR PYTHONHOME
 WITH_JAVA = JAVA_HOME=$$(sh docker/java.sh "$(VENV)") && export JAVA_HOME &&
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint format train clean
+.PHONY: help setup demo dist test check lint format train clean
 
 help: ## Show this list
 	@echo 'make TARGET [PYTHON=$(PYTHON)] [VENV=$(VENV)]'
@@ -34,8 +34,14 @@ demo: setup ## Annotate examples/notes on a local Spark, then show tables and a 
 	@$(BIN)/cardio-ner report build/demo --notes examples/notes
 	@echo 'The Spanish checkpoint that ships finds diseases and medications; the English and Italian ones, medications.'
 
-test: $(VENV)/.installed-dev ## Run the tests
-	@$(WITH_JAVA) $(BIN)/python -m pytest
+# Spark's --py-files takes a .zip, and no .whl: a wheel is one.
+dist: $(VENV)/.installed-dev ## Build dist/*.whl and, for spark-submit --py-files, dist/cardio_ner.zip
+	@rm -rf dist
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist
+	cp dist/cardio_ner-*.whl dist/cardio_ner.zip
+
+test: $(VENV)/.installed-dev ## Run the tests, but for those marked slow
+	@$(WITH_JAVA) $(BIN)/python -m pytest -m 'not slow'
 
 check: lint test ## Everything that CI runs: lint, then the tests
 

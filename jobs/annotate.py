@@ -56,7 +56,6 @@ def main(
     batch_bytes: Annotated[
         str | None, typer.Option(help="Input taken in one batch, such as 500MB [default: 4GiB]")
     ] = None,
-    table_format: Annotated[str | None, typer.Option(help="parquet, delta or iceberg [default: parquet]")] = None,
     database: Annotated[str | None, typer.Option(help="Register the tables and views in this database")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N [default: auto]")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, bf16 or fp32 [default: auto]")] = None,
@@ -82,7 +81,6 @@ def main(
         "skip_unchanged": skip_unchanged,
         "max_failures": max_failures,
         "batch_bytes": batch_bytes,
-        "table_format": table_format,
         "device": device,
         "precision": precision,
     }
@@ -99,6 +97,7 @@ def main(
             is_table=table is not None,
             follow_seconds=follow,
             retry=retry is not None,
+            database=database,
             log=lambda line: typer.echo(line, err=True),
         )
         typer.echo(account)

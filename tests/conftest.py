@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for the network fails at once
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -19,7 +21,9 @@ from transformers import AutoTokenizer
 from cardio_ner.checkpoint import MANIFEST, Manifest
 from cardio_ner.document import LANGUAGES
 from cardio_ner.encoder import wrap_tokenizer
+from cardio_ner.tagger import Tagger
 from cardio_ner.tokenization import DocumentTokenizer
+from deadly_models import DEADLY
 from tiny_corpus import write_official_layout
 from tiny_models import HUB_LABELS, TWO_GROUPS, write_checkpoint
 
@@ -93,3 +97,14 @@ def spark() -> Iterator[SparkSession]:
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="module")
+def deadly(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Iterator[ModuleType]:
+    """The module above, on this process's path and, through addPyFile, on that of Spark's workers."""
+    folder = tmp_path_factory.mktemp("py_files")
+    (folder / "deadly_checkpoint.py").write_text(DEADLY, encoding="utf-8")
+    spark.sparkContext.addPyFile(str(folder / "deadly_checkpoint.py"))
+    plain = Tagger.tag_counted
+    yield importlib.import_module("deadly_checkpoint")
+    Tagger.tag_counted = plain  # type: ignore[method-assign]

@@ -7,27 +7,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from processes import processes_of
 
 ROOT = Path(__file__).parents[2]
 SUBMIT = Path(sys.executable).with_name("spark-submit")
 LISTEN = "0A"
 
 pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc, as Linux has it")
-
-
-def processes_of(session_id: int) -> Iterator[Path]:
-    """The /proc folders of a session: spark-submit, the driver's Python, the daemon and its workers."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:  # it ended meanwhile
-            continue
-        if int(fields[3]) == session_id:
-            yield folder
 
 
 def sockets_of(session_id: int) -> set[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -26,72 +27,6 @@ from tiny_models import CLINICAL_TEXT
 
 PRIVATE = "SECRET-NAME"
 DIED = {"reason": "failed", "error_type": "WorkerDied"}
-
-DEADLY = '''
-"""Shipped with --py-files: unpickling a DeadlyModel, in a worker or in its child, makes some texts kill the process."""
-
-import os
-import sys
-
-import torch
-
-from cardio_ner import tagger
-from cardio_ner.encoder import Encoder
-from cardio_ner.errors import DeviceError
-from cardio_ner.spark.settings import Model
-
-plain = tagger.Tagger.tag_counted
-
-
-class DeadlyModel(Model):
-    """An ordinary checkpoint."""
-
-
-def lose_the_gpu(*_, **__):
-    raise torch.AcceleratorError("CUDA error: device-side assert triggered")
-
-
-def deadly(self, documents):
-    documents = list(documents)
-    for document in documents:
-        word, _, number = document.text.partition(" ")
-        if word in ("KILL", "ONCE"):
-            print(document.text, flush=True)
-            print(document.text, file=sys.stderr, flush=True)
-        if word == "KILL":
-            os.kill(os.getpid(), int(number.split()[0]))
-        if word == "EXIT":
-            os._exit(0)
-        if word == "RAISE":
-            raise ValueError(document.text)
-        if word == "FULL":
-            raise DeviceError("no room")
-        if word == "LOST":
-            type(self.encoder.model).forward = lose_the_gpu
-        if word == "ONCE":
-            try:
-                os.rmdir(number)
-            except FileNotFoundError:
-                continue
-            os._exit(1)
-    yield from plain(self, documents)
-
-
-tagger.Tagger.tag_counted = deadly
-'''
-
-
-@pytest.fixture(scope="module")
-def deadly(tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Iterator[ModuleType]:
-    """The module above, on this process's path and, through addPyFile, on that of Spark's workers."""
-    folder = tmp_path_factory.mktemp("py_files")
-    (folder / "deadly_checkpoint.py").write_text(DEADLY, encoding="utf-8")
-    spark.sparkContext.addPyFile(str(folder / "deadly_checkpoint.py"))
-    from cardio_ner.tagger import Tagger
-
-    plain = Tagger.tag_counted
-    yield importlib.import_module("deadly_checkpoint")
-    Tagger.tag_counted = plain  # type: ignore[method-assign]
 
 
 @pytest.fixture
@@ -161,23 +96,45 @@ def test_what_is_no_documents_fault_ends_the_task(child: TaggingProcess, spec: T
 
 
 def test_a_child_that_dies_before_any_document_ends_the_task(
-    child: TaggingProcess, spec: TaggerSpec, monkeypatch: pytest.MonkeyPatch
+    child: TaggingProcess, spec: TaggerSpec, deadly: ModuleType
 ) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(CheckpointError, match="the child process ended with status 1 while it loaded"):
-        child.tag_each(spec, documents(CLINICAL_TEXT))
+    fatal = replace(spec, model=deadly.FatalModel(**spec.model.model_dump()))
+    with pytest.raises(CheckpointError, match=r"the child process ended with status -?[39] while it loaded"):
+        child.tag_each(fatal, documents(CLINICAL_TEXT))
 
 
-def test_the_child_ends_with_its_parent(spec: TaggerSpec, tmp_path: Path) -> None:
-    """The parent is killed as Spark kills a worker: at once."""
-    program = (
-        "import os, signal, sys; from cardio_ner.spark.isolation import TaggingProcess\n"
-        "process = TaggingProcess(); process._start(); print(process._child.pid, flush=True)\n"
-        "os.kill(os.getpid(), signal.SIGKILL)"
+def test_a_child_prints_nothing_and_ends_with_its_parent(spec: TaggerSpec, deadly: ModuleType) -> None:
+    """In a process of its own, whose every word is caught and which is killed as Spark kills a worker: at once."""
+    program = f"""
+import os, signal, deadly_checkpoint
+from cardio_ner.document import Document
+from cardio_ner.spark.isolation import TaggingProcess
+from cardio_ner.spark.placement import Place
+from cardio_ner.spark.tagging import TaggerSpec
+
+model = deadly_checkpoint.DeadlyModel(name={spec.model.name!r}, model_id={spec.model.model_id!r})
+process = TaggingProcess()
+texts = ["RAISE {PRIVATE}", "KILL 11 {PRIVATE}", "Dolor {PRIVATE}"]
+documents = [Document(str(i), "es", text) for i, text in enumerate(texts)]
+for outcome in process.tag_each(TaggerSpec(model, Place("cpu"), "fp32", 4096), documents):
+    print(outcome.get("error_type"))
+print(process._child.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    path = os.pathsep.join([str(Path(str(deadly.__file__)).parent), *sys.path])
+    parent = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=120,
     )
-    parent = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=False, timeout=60)
     assert parent.returncode == -signal.SIGKILL
-    stat = Path(f"/proc/{int(parent.stdout)}/stat")
+    *outcomes, child = parent.stdout.split()
+    assert outcomes == ["ValueError", "WorkerDied", "None"]
+    stat = Path(f"/proc/{child}/stat")
     for _ in range(300):
         if not stat.exists() or stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z":
             return
@@ -191,9 +148,7 @@ def annotated(frame: DataFrame, spec: TaggerSpec, *, careful: bool) -> list[Row]
     return [row.a for row in frame.select(annotate(F.col("text"), F.lit("es")).alias("a")).collect()]
 
 
-def test_in_a_spark_job_a_careful_attempt_ends_where_a_plain_one_cannot(
-    spark: SparkSession, spec: TaggerSpec, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_in_a_spark_job_a_careful_attempt_ends_where_a_plain_one_cannot(spark: SparkSession, spec: TaggerSpec) -> None:
     texts = [text * 9 for text in harmless(2)]
     harmless_frame = spark.createDataFrame([(text,) for text in texts], "text string").coalesce(1)
     deadly_text = f"KILL {int(signal.SIGKILL)} {PRIVATE}"
@@ -205,4 +160,3 @@ def test_in_a_spark_job_a_careful_attempt_ends_where_a_plain_one_cannot(
     assert (found[0].status, found[0].reason, found[0].error_type) == ("rejected", "failed", "WorkerDied")
     assert found[1:] == expected
     assert sum(len(row.spans) for row in expected) > 100
-    assert PRIVATE not in "".join(capfd.readouterr())

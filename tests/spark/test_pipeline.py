@@ -13,7 +13,8 @@ from pyspark.testing import assertDataFrameEqual, assertSchemaEqual
 from cardio_ner.document import Document
 from cardio_ner.report.tables import open_tables, packaged_sql
 from cardio_ner.spark import catalog
-from cardio_ner.spark.pipeline import RunSummary, annotate
+from cardio_ner.spark.account import RunAccount
+from cardio_ner.spark.pipeline import annotate
 from cardio_ner.spark.schema import DOCUMENTS, SPANS
 from cardio_ner.spark.settings import Settings
 from cardio_ner.spark.tables import read_documents, read_spans
@@ -24,24 +25,24 @@ NOTES = ROOT / "examples/notes"
 
 
 @pytest.fixture(scope="module")
-def run(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunSummary]:
+def run(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunAccount]:
     """The example notes, annotated."""
     output = tmp_path_factory.mktemp("run") / "out"
     return output, annotate(spark, str(NOTES), str(output), Settings())
 
 
-def test_every_note_has_one_row_and_the_summary_says_so(spark: SparkSession, run: tuple[Path, RunSummary]) -> None:
+def test_every_note_has_one_row_and_the_summary_says_so(spark: SparkSession, run: tuple[Path, RunAccount]) -> None:
     output, summary = run
     documents = read_documents(spark, str(output))
     expected = {str(path.relative_to(NOTES).with_suffix("")) for path in NOTES.rglob("*.txt")}
     assert {row.doc_id for row in documents.collect()} == expected
-    assert documents.count() == len(expected) == sum(summary.rows.values())
-    assert summary.rows == {"annotated": len(expected)}
-    assert sum(summary.mentions.values()) == read_spans(spark, str(output)).count()
+    assert documents.count() == len(expected) == sum(summary.outcomes().values())
+    assert summary.outcomes() == {"annotated": len(expected)}
+    assert sum(summary.mentions().values()) == read_spans(spark, str(output)).count()
 
 
 def test_the_tables_have_the_declared_columns_and_staging_is_gone(
-    spark: SparkSession, run: tuple[Path, RunSummary]
+    spark: SparkSession, run: tuple[Path, RunAccount]
 ) -> None:
     output, _ = run
     assertSchemaEqual(read_documents(spark, str(output)).schema, DOCUMENTS)
@@ -50,7 +51,7 @@ def test_the_tables_have_the_declared_columns_and_staging_is_gone(
 
 
 def test_the_spans_table_equals_the_tagger_on_the_same_documents(
-    spark: SparkSession, run: tuple[Path, RunSummary]
+    spark: SparkSession, run: tuple[Path, RunAccount]
 ) -> None:
     output, _ = run
     columns = ["doc_id", "start_offset", "end_offset", "entity_type", "text"]
@@ -66,7 +67,7 @@ def test_the_spans_table_equals_the_tagger_on_the_same_documents(
 
 
 def test_offsets_cut_the_mention_out_of_the_file_in_python_spark_and_duckdb(
-    spark: SparkSession, run: tuple[Path, RunSummary]
+    spark: SparkSession, run: tuple[Path, RunAccount]
 ) -> None:
     output, _ = run
     name = "es/11_nota_movil_emoji"
@@ -83,7 +84,7 @@ def test_offsets_cut_the_mention_out_of_the_file_in_python_spark_and_duckdb(
         )
 
 
-def test_duckdb_and_spark_answer_the_packaged_queries_alike(spark: SparkSession, run: tuple[Path, RunSummary]) -> None:
+def test_duckdb_and_spark_answer_the_packaged_queries_alike(spark: SparkSession, run: tuple[Path, RunAccount]) -> None:
     output, _ = run
     catalog.open_tables(spark, str(output))
     tables = open_tables(output)
@@ -103,7 +104,7 @@ def test_rows_that_cannot_be_annotated_are_kept_with_their_reason(spark: SparkSe
     spark.createDataFrame(records, "id string, note string, lang string, ward int").write.parquet(str(tmp_path / "in"))
     settings = Settings(id_column="id", text_column="note", language_column="lang", keep=("ward",))
     summary = annotate(spark, str(tmp_path / "in"), str(tmp_path / "out"), settings)
-    assert summary.rows == {"annotated": 1, "unsupported_language": 1, "empty_text": 1, "null_id": 1}
+    assert summary.outcomes() == {"annotated": 1, "unsupported_language": 1, "empty_text": 1, "null_id": 1}
     rows = spark.read.parquet(str(tmp_path / "out/documents")).orderBy("ward").collect()
     assert [(r.doc_id, r.ward, r.status, r.reason, r.n_spans) for r in rows] == [
         ("a", 4, "annotated", None, 1),
@@ -113,20 +114,6 @@ def test_rows_that_cannot_be_annotated_are_kept_with_their_reason(spark: SparkSe
     ]
     assert rows[0].model_id is not None
     assert {r.model_id for r in rows[1:]} == {None}
-
-
-def test_the_same_run_again_replaces_its_batch_and_another_input_adds_one(spark: SparkSession, tmp_path: Path) -> None:
-    notes, output = tmp_path / "notes.jsonl", str(tmp_path / "out")
-    notes.write_text(json.dumps({"doc_id": "a", "language": "en", "text": "Takes warfarin and aspirin."}) + "\n")
-    annotate(spark, str(notes), output, Settings())
-    first = [tuple(r) for r in read_spans(spark, output).collect()]
-    annotate(spark, str(notes), output, Settings())
-    assert [tuple(r) for r in read_spans(spark, output).collect()] == first
-    assert read_documents(spark, output).count() == 1
-    other = tmp_path / "other.jsonl"
-    other.write_text(json.dumps({"doc_id": "b", "language": "en", "text": "Takes warfarin."}) + "\n")
-    annotate(spark, str(other), output, Settings())
-    assert read_documents(spark, output).count() == 2
 
 
 def test_a_first_run_without_any_mention_leaves_readable_empty_tables(spark: SparkSession, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cardio_ner.errors import CheckpointError, ConfigError
-from cardio_ner.spark.settings import Model, Settings, batch_id_of, open_models, read_settings
+from cardio_ner.spark.settings import Model, Settings, stream_of, open_models, read_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,15 +42,42 @@ def test_the_checkpoints_that_ship_open_and_a_missing_one_is_named() -> None:
         open_models(Settings(checkpoints={"es": "/nowhere/es"}))
 
 
-def test_the_batch_id_follows_input_columns_and_checkpoints_but_not_the_device() -> None:
+def test_the_stream_follows_input_columns_and_checkpoints_but_not_speed_and_limits() -> None:
     models = {"es": Model(name="a", model_id="m1")}
-    first = batch_id_of("in", Settings(), models)
-    assert first == batch_id_of("in", Settings(device="cpu"), {"es": Model(name="moved", model_id="m1")})
+    first = stream_of("in", Settings(), models)
+    limits = Settings(device="cpu", batch_bytes=1_000_000, max_failures="3", skip_unchanged=False)
+    assert first == stream_of("in", limits, {"es": Model(name="moved", model_id="m1")})
     others = {
-        batch_id_of("in2", Settings(), models),
-        batch_id_of("in", Settings(text_column="t"), models),
-        batch_id_of("in", Settings(), {"es": Model(name="a", model_id="m2")}),
+        stream_of("in2", Settings(), models),
+        stream_of("in", Settings(text_column="t"), models),
+        stream_of("in", Settings(encoding="windows-1252"), models),
+        stream_of("in", Settings(), {"es": Model(name="a", model_id="m2")}),
     }
-    assert len(others | {first}) == 4
-    assert first.startswith("b")
-    assert first.endswith("-0")
+    assert len(others | {first}) == 5
+
+
+def test_a_preset_names_the_columns_unless_they_are_named() -> None:
+    assert read_settings(None, {"preset": "omop-note"}).id_column == "note_id"
+    named = read_settings(None, {"preset": "omop-note", "text_column": "clean_text"})
+    assert (named.text_column, named.language_column) == ("clean_text", "language_concept_id")
+    assert read_settings(None, {"preset": "fhir"}).input_format == "fhir"
+
+
+@pytest.mark.parametrize(
+    ("told", "n_rows", "allowed"),
+    [("5", 1000, 5), ("0", 9, 0), ("10%", 1000, 100), ("10%", 3, 10), ("0.5%", 10_000, 50)],
+)
+def test_failures_are_allowed_as_a_number_or_a_share(told: str, n_rows: int, allowed: int) -> None:
+    assert Settings(max_failures=told).failures_allowed(n_rows) == allowed
+
+
+@pytest.mark.parametrize("wrong", ["ten", "-1", "101%", "5 %%", ""])
+def test_another_number_of_failures_is_refused(wrong: str) -> None:
+    with pytest.raises(ConfigError, match="max_failures.*a share of a batch such as 5%"):
+        read_settings(None, {"max_failures": wrong})
+
+
+def test_sizes_are_read_with_units_and_kept_columns_have_names_of_their_own() -> None:
+    assert read_settings(None, {"batch_bytes": "500MB"}).batch_bytes == 500_000_000
+    with pytest.raises(ConfigError, match=r"keep.*status"):
+        read_settings(None, {"keep": ["ward", "status"]})

@@ -9,18 +9,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.testing import assertDataFrameEqual
 
 from cardio_ner.errors import InputError
 from cardio_ner.spark.settings import Settings
-from cardio_ner.spark.source import read_rows
+from cardio_ner.spark.source import open_source
 
 NOTES = {
     "es/01": "Estenosis aórtica.\r\nTratamiento: bisoprolol 2,5\u00a0mg 💊\r\n",
     "en/02, with comma": 'He said "no fever".\nWarfarin 3 mg\n',
     "it/ñ + 03": "Fibrillazione atriale, perche\u0301 assume apixaban",
 }
+
+
+def read_rows(spark: SparkSession, path: str, settings: Settings) -> DataFrame:
+    """The gated rows of all files there are; what was counted in them is checked on the way."""
+    source = open_source(spark, path, settings)
+    files = list(source.listing())
+    rows = source.rows(files)
+    assert sum(source.counts(files).values()) == rows.count()
+    return rows
 
 
 def rows_of(spark: SparkSession, path: Path, **settings: Any) -> dict[str, tuple[str, str | None, str | None]]:
@@ -95,7 +104,7 @@ def test_a_latin_1_file_among_good_ones_is_gated_and_an_empty_file_is_a_row(
 def test_a_missing_path_column_or_format_is_refused_with_the_remedy(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder"):
         read_rows(spark, str(tmp_path / "absent"), Settings())
-    with pytest.raises(InputError, match="--format"):
+    with pytest.raises(InputError, match="--input-format"):
         read_rows(spark, str(tmp_path), Settings())
     (tmp_path / "a.jsonl").write_text('{"id": 1, "text": "x"}\n')
     with pytest.raises(InputError, match="no column 'doc_id' \\(--id-column\\): it has id, text"):

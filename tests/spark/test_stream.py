@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,10 +15,10 @@ from pyspark.sql import SparkSession
 
 from cardio_ner.errors import AccountError, FailureError, InputError
 from cardio_ner.report.tables import open_tables
-from cardio_ner.spark import batch
+from cardio_ner.spark import batch, pipeline
 from cardio_ner.spark.account import RunAccount
 from cardio_ner.spark.pipeline import annotate
-from cardio_ner.spark.settings import Settings
+from cardio_ner.spark.settings import Settings, open_models
 from cardio_ner.spark.tables import read_documents, read_inputs, read_spans
 
 TEXT = "Ingresa por estenosis aórtica; toma enalapril y aspirina. "
@@ -118,7 +119,9 @@ def test_empty_files_of_a_text_folder_are_rows(run: Any, folder: Path) -> None:
 def test_one_corrupt_file_among_good_ones_costs_one_row(
     spark: SparkSession, run: Any, folder: Path, tmp_path: Path
 ) -> None:
-    frame = spark.createDataFrame([(str(i), "es", TEXT) for i in range(4)], "doc_id string, language string, text string")
+    frame = spark.createDataFrame(
+        [(str(i), "es", TEXT) for i in range(4)], "doc_id string, language string, text string"
+    )
     frame.coalesce(1).write.parquet(str(tmp_path / "p"))
     (part,) = (tmp_path / "p").glob("*.parquet")
     content = part.read_bytes()
@@ -241,6 +244,21 @@ def test_a_run_that_goes_wrong_stops_before_it_commits(
     assert run(retry=True).outcomes() == {}
 
 
+def test_a_document_that_kills_its_worker_costs_one_row_in_plain_local_mode(
+    spark: SparkSession, run: Any, folder: Path, tmp_path: Path, deadly: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_deadly(settings: Settings) -> dict[str, Any]:
+        return {code: deadly.DeadlyModel(**model.model_dump()) for code, model in open_models(settings).items()}
+
+    monkeypatch.setattr(pipeline, "open_models", open_deadly)
+    write(folder / "a.jsonl", range(6))
+    write(folder / "b.jsonl", ["killer"], text="KILL 9 Fiebre")
+    assert run().outcomes() == {"annotated": 6, "failed": 1}
+    rows = read_documents(spark, str(tmp_path / "out")).where("reason = 'failed'").collect()
+    assert [(row.doc_id, row.error_type) for row in rows] == [("killer", "WorkerDied")]
+    assert not list((tmp_path / "out/_state/attempts").glob("*"))
+
+
 def test_kept_columns_and_their_types_stay_the_same(spark: SparkSession, tmp_path: Path, settings: Settings) -> None:
     from cardio_ner.errors import ConfigError
 
@@ -273,4 +291,6 @@ def test_a_view_is_read_in_chunks_and_a_parquet_table_as_files(
     assert again.outcomes() == {"unchanged": 40}
     with pytest.raises(InputError, match="no such table or view"):
         annotate(spark, "nowhere", str(tmp_path / "out"), settings, is_table=True)
-    assert {row.path.split("#")[0] for row in read_inputs(spark, str(tmp_path / "out")).collect()} == {"table:notes_view"}
+    assert {row.path.split("#")[0] for row in read_inputs(spark, str(tmp_path / "out")).collect()} == {
+        "table:notes_view"
+    }

@@ -74,7 +74,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """The part of the input that a batch takes. `only` (doc_id, text_sha256) restricts it to the rows that are retried,
+    """The part of the input that a batch takes. `only` (doc_id, text_sha256) restricts it to rows that are retried,
     of which there are `n_only`."""
 
     files: Sequence[File]
@@ -105,7 +105,7 @@ def write_batch(job: Job, batch_id: str, pieces: Pieces) -> None:
             remove(job.spark, literal(journal))
             return
     raise FailureError(
-        f"batch {batch_id}: {MAX_ATTEMPTS} attempts did not finish it: expected one to; Spark's log says why each stopped"
+        f"batch {batch_id}: {MAX_ATTEMPTS} attempts did not finish it: expected one to; Spark's log says why"
     )
 
 
@@ -154,9 +154,8 @@ def _annotate(job: Job, rows: DataFrame, *, n_bytes: int, careful: bool) -> Data
         "spans": found["spans"],
     }
     annotated = spread.withColumn("annotation", annotation(text, F.col("language")))
-    return annotated.select(
-        *(columns.get(f.name, F.col(f"`{f.name}`")).alias(f.name) for f in _staged_schema(job).fields)
-    )
+    names = _staged_schema(job).names
+    return annotated.select(*(columns.get(name, F.col(f"`{name}`")).alias(name) for name in names))
 
 
 def _quarantined(job: Job, files: Sequence[File], counts: Counts) -> DataFrame:
@@ -179,7 +178,7 @@ def _check(job: Job, account: BatchAccount, counts: Counts, pieces: Pieces, read
         if disagreeing:
             raise UnequalReaders(disagreeing)
         raise AccountError(
-            f"batch {account.batch_id}: {account.n_rows} rows, but an independent reader counts {expected} in the input: "
+            f"batch {account.batch_id}: {account.n_rows} rows, but an independent reader counts {expected} in it: "
             "expected the same; nothing of it was committed; if the input did not change meanwhile, this is a defect"
         )
     allowed = job.settings.failures_allowed(account.n_rows)

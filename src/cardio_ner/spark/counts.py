@@ -38,8 +38,8 @@ def count_rows(spark: SparkSession, files: Sequence[File], input_format: str) ->
         return {file.path: 1 for file in files}
     if input_format == "parquet":
         with ThreadPoolExecutor(FOOTERS_AT_ONCE) as threads:
-            counted = threads.map(lambda file: _footer_rows(spark, file.path), files)
-            return dict(zip((file.path for file in files), counted, strict=True))
+            footers = threads.map(lambda file: _footer_rows(spark, file.path), files)
+            return dict(zip((file.path for file in files), footers, strict=True))
     counts: Counts = {file.path: 0 for file in files}
     full = [file for file in files if file.n_bytes]
     if not full:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
@@ -17,7 +18,7 @@ from cardio_ner.spark.counts import Counts
 from cardio_ner.spark.hadoop import File
 from cardio_ner.spark.source import FileSource, Source
 
-SparkError = Py4JJavaError | PySparkException
+SparkError: TypeAlias = Py4JJavaError | PySparkException
 _OWN_ERROR = re.compile(r"^cardio_ner\.errors\.((?:CheckpointError|ConfigError|DeviceError): .+)$", re.MULTILINE)
 
 

@@ -69,8 +69,8 @@ def read_json(spark: SparkSession, files: Sequence[File], names: Sequence[str], 
 
 
 def read_csv(spark: SparkSession, files: Sequence[File], encoding: str | None) -> DataFrame:
-    """CSV with a header and quotes doubled, all columns. Read as Latin-1, in which every byte is a character, and turned
-    back into its bytes: Spark's own reading of bytes that are not UTF-8 replaces them."""
+    """CSV with a header and quotes doubled, all columns. Read as Latin-1, in which every byte is a character, and
+    turned back into its bytes: Spark's own reading of bytes that are not UTF-8 replaces them."""
     reader = spark.read.option("recursiveFileLookup", True).option("encoding", "ISO-8859-1")
     reader = reader.option("multiLine", True).option("escape", '"').option("enforceSchema", False)
     frame = reader.csv(_paths(files), header=True)

@@ -8,23 +8,24 @@ Contract
 - No time limit: the work on a document grows with its length alone, and a limit would be a guess about the machine. A
   child that is killed by hand counts as dead, and the rest goes on.
 - The child's stdout and stderr lead nowhere and it leaves no core file: they would hold text. It ends with its parent.
+- Children are forked from a server that has imported torch and computed nothing: a new one costs the loading of the
+  weights. The server stays until the Python worker ends.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
-import subprocess
-import sys
 from collections.abc import Sequence
 from functools import partial
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from types import TracebackType
 
 from cardio_ner.document import Document
 from cardio_ner.errors import CheckpointError, DeviceLostError
-from cardio_ner.spark.tagging import Outcome, TaggerSpec, isolate, tag_each
+from cardio_ner.spark.tagging import Outcome, TaggerSpec, isolate, silence, tag_each
 
 
 class WorkerDied(Exception):  # noqa: N818  the name is what the row's error_type says
@@ -38,7 +39,7 @@ class TaggingProcess:
     """
 
     def __init__(self) -> None:
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: BaseProcess | None = None
         self._pipe: Connection | None = None
         self._ready: set[TaggerSpec] = set()
 
@@ -84,15 +85,11 @@ class TaggingProcess:
         return list(answer)
 
     def _start(self) -> Connection:
-        self._pipe, far_end = Pipe()
-        program = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve({far_end.fileno()})"
-        self._child = subprocess.Popen(
-            [sys.executable, "-c", program],
-            pass_fds=[far_end.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+        self._pipe, far_end = context.Pipe()
+        self._child = context.Process(target=serve, args=(far_end,), daemon=True)
+        self._child.start()
         far_end.close()
         return self._pipe
 
@@ -102,25 +99,29 @@ class TaggingProcess:
             return None
         self._pipe.close()
         self._child.kill()
-        status = self._child.wait()
+        self._child.join()
+        status = self._child.exitcode
         self._pipe = self._child = None
         self._ready.clear()
         return status
 
 
-def serve(descriptor: int) -> None:
+def serve(pipe: Connection) -> None:
     """The child: answer requests until the parent is gone."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    pipe = Connection(descriptor)
-    while True:
-        try:
-            spec, documents = pipe.recv()
-        except EOFError:
-            return
-        try:
-            answer: list[Outcome] | Exception = tag_each(spec, documents)
-        except DeviceLostError:
-            os._exit(1)  # this process is of no more use; the parent finds the document with new ones
-        except Exception as error:  # noqa: BLE001  the parent's to judge
-            answer = error
-        pipe.send(answer)
+    with silence():
+        while True:
+            try:
+                spec, documents = pipe.recv()
+            except (EOFError, OSError):
+                return
+            pipe.send(_answer(spec, documents))
+
+
+def _answer(spec: TaggerSpec, documents: Sequence[Document]) -> list[Outcome] | Exception:
+    try:
+        return tag_each(spec, documents)
+    except DeviceLostError:
+        os._exit(1)  # this process is of no more use; the parent finds the document with new ones
+    except Exception as error:  # noqa: BLE001  the parent's to judge
+        return error

@@ -3,9 +3,9 @@
 Contract
 - A row is `unchanged` where a committed row has the same doc_id and text_sha256, the same language from the same place
   (given or detected) and a checkpoint of this run. `source_batch` names the batch whose spans are its mentions.
-- Cost: one pass over the batch's ids and one over six narrow columns of the documents table, joined; the history's texts
-  and spans are never read. It grows with the history (docs/operations.md says what was measured), is skipped while
-  there is none, and `skip_unchanged: false` turns it off.
+- Cost: one pass over the batch's ids and one over narrow columns of the documents table, joined; texts and spans of
+  the past are never read. It grows with the history (docs/operations.md says what was measured), is skipped while there
+  is none, and `skip_unchanged: false` turns it off.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def mark_known(rows: DataFrame, output: str, models: dict[str, Model]) -> DataFr
     """The rows with `known`: null, or a struct of the batch, language, language_source and checkpoint of the row that
     the tables have."""
     spark = rows.sparkSession
-    documents = read_documents(spark, output)
+    documents = read_documents(spark, output, with_kept=False)
     ids = F.array(*(F.lit(model.model_id) for model in models.values()))
     history = documents.where((F.col("status") == "annotated") & F.array_contains(ids, F.col("model_id")))
     asked = rows.where("reason IS NULL").select(*IDENTITY).distinct()

@@ -1,6 +1,6 @@
 """One run of the job, from arguments to account.
 
-    checks ─► lock ─► sweep ─► stream of files (or chunks of a table) ─► catch_up ─► account, run.json
+    checks ─► lock ─► recover, sweep ─► stream of files (or chunks of a table) ─► catch_up ─► account, run.json
 
 Contract: whatever is wrong with settings, checkpoints, input or output raises CardioNerError before a row is read. The
 same call again goes on where a run ended, however it ended.
@@ -16,10 +16,13 @@ from importlib.metadata import version
 from typing import Any
 
 from pyspark.sql import SparkSession
+from pyspark.sql.types import DataType
 
 from cardio_ner.errors import ConfigError, InputError
 from cardio_ner.spark.account import RunAccount
 from cardio_ner.spark.batch import Job
+from cardio_ner.spark.catalog import register_database
+from cardio_ner.spark.compact import recover
 from cardio_ner.spark.hadoop import qualified, write_text
 from cardio_ner.spark.ledger import Ledger, sweep
 from cardio_ner.spark.lock import output_lock
@@ -44,6 +47,7 @@ def annotate(
     is_table: bool = False,
     follow_seconds: float | None = None,
     retry: bool = False,
+    database: str | None = None,
     log: Callable[[str], None] = _LOGGER.warning,
 ) -> RunAccount:
     """Annotate what is new at `input_path` (a path, or the name of a table) into the tables under `output`."""
@@ -55,6 +59,7 @@ def annotate(
     _check_output(spark, source, output)
     stream = stream_of(source.name, settings, models)
     with output_lock(spark, output) as lock:
+        recover(spark, output)
         sweep(spark, output)
         ledger = Ledger.read(spark, output, stream)
         total = source.n_bytes(ledger.left(source.listing()))
@@ -64,6 +69,8 @@ def annotate(
         facts = _facts(job, started)
         account = RunAccount(job.accounts, time.monotonic() - clock, facts)
         write_text(spark, f"{output}/{ACCOUNT}", account.as_json() + "\n")
+        if database is not None:
+            register_database(spark, output, database)
     return account
 
 
@@ -92,13 +99,14 @@ def _check_output(spark: SparkSession, source: Source, output: str) -> None:
     """The output must not be read as input, and its documents table must be able to take the kept columns."""
     if isinstance(source, FileSource) and f"{output}/".startswith(f"{source.root}/"):
         raise InputError(f"{output}: lies inside the input {source.root}: expected a folder outside it")
-    there = {field.name: field.dataType for field in kept_columns(spark, output)}
+    columns = kept_columns(spark, output) if source.settings.keep else []
+    there: dict[str, DataType] = {field.name: field.dataType for field in columns}
     for name in source.settings.keep:
-        wanted = source.schema[name].dataType
-        if name in there and there[name] != wanted:
+        here, before = source.schema[name].dataType, there.get(name)
+        if before not in (None, here):
             raise ConfigError(
-                f"--keep {name}: it is {wanted.simpleString()} here, and {there[name].simpleString()} in {output}/documents"
-                ": expected the same type; use another output, or rename the column"
+                f"--keep {name}: it is {here.simpleString()} here, and {before.simpleString()} in {output}/documents: "
+                "expected the same type; use another output, or rename the column"
             )
 
 

@@ -61,7 +61,7 @@ DOCUMENTS = StructType(
     )
 )
 """One row per input row; the columns that the user keeps stand before `batch_id`, by which it is partitioned.
-`source_file` and `source_modified_at` (null for catalog tables) say where a row came from, and which of two is newer."""
+`source_file` and `source_modified_at` (null for catalog tables) say where a row came from, and which one is newer."""
 
 SPANS = StructType(
     _fields(

@@ -41,7 +41,7 @@ class Settings(BaseModel):
     input_format: InputFormat = "auto"
     """How to read the input; `auto` goes by the file names."""
     preset: Literal["omop-note", "fhir"] | None = None
-    """Columns and format of a common data model: the NOTE table of OMOP CDM 5.4, FHIR R4 DocumentReference as NDJSON."""
+    """Columns and format of a common data model: OMOP CDM 5.4's NOTE table, FHIR R4 DocumentReference as NDJSON."""
     encoding: str | None = None
     """Character encoding of files that are not UTF-8, such as ISO-8859-1 or windows-1252. Without it bytes that are not
     UTF-8 are `invalid_encoding`."""
@@ -70,8 +70,6 @@ class Settings(BaseModel):
     """Batches in which a table that cannot be streamed is read."""
     file_bytes: ByteSize = Field(ByteSize(128 * 1024**2), ge=1024)
     """Size that the tables' files aim at."""
-    table_format: Literal["parquet", "delta", "iceberg"] = "parquet"
-    """Delta and Iceberg need their jars on the cluster."""
     device: str = "auto"
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     max_tokens_per_batch: int = Field(4096, ge=128)
@@ -109,7 +107,7 @@ class Model(BaseModel):
 
 
 def read_settings(path: Path | None, overrides: dict[str, Any]) -> Settings:
-    """The settings of a YAML file (or the defaults), with those of the command line on top; a preset lies below both."""
+    """The settings of a YAML file (or the defaults), with those of the command line on top, a preset below both."""
     settings = read_config(path, Settings, overrides, example="conf/annotate.yaml")
     told = settings.model_fields_set
     preset = {key: value for key, value in PRESETS.get(settings.preset or "", {}).items() if key not in told}

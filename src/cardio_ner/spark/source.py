@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pyspark.errors import AnalysisException
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringType, StructType
+from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringType, StructField, StructType
 
 from cardio_ner.errors import InputError
 from cardio_ner.spark.counts import Counts, count_rows
@@ -137,7 +138,7 @@ def open_source(spark: SparkSession, input_path: str, settings: Settings) -> Fil
     root, input_format, first = suffix_format(spark, input_path, settings.input_format)
     folder = root.rsplit("/", 1)[0] if first[0].path == root else root
     if input_format in ("text", "brat", "fhir"):
-        own = StructType.fromDDL("doc_id string, text string, language string")
+        own = _strings("doc_id", "text", "language")
         settings = settings.model_copy(update=OWN_COLUMNS)
         if settings.keep:
             raise InputError(f"--keep {settings.keep[0]}: {input_format} files have no other columns: leave it out")
@@ -171,15 +172,19 @@ def _columns_of(
             if input_format == "jsonl":
                 keys = F.explode(F.json_object_keys(F.make_valid_utf8("value")))
                 names = read_lines(spark, [file]).limit(1000).select(keys.alias("k")).distinct().collect()
-                return StructType.fromDDL(", ".join(f"`{row.k.replace('`', '``')}` string" for row in names)), False
+                return _strings(*(row["k"] for row in names)), False
             inside = spark.read.option("recursiveFileLookup", True).parquet(literal(file.path)).schema
             whole = spark.read.option("basePath", folder).parquet(literal(file.path)).schema
             return whole, len(whole) > len(inside)
-        except Exception:  # noqa: BLE001  an unreadable file is quarantined by its batch: ask the next one
+        except (Py4JJavaError, PySparkException):  # its batch will quarantine it: ask the next one
             continue
     raise InputError(
         f"{folder}: none of its first {len(first)} files can be read as {input_format}: name the --input-format"
     )
+
+
+def _strings(*names: str) -> StructType:
+    return StructType([StructField(name, StringType()) for name in names])
 
 
 def _wanted(columns: StructType, settings: Settings, where: str) -> StructType:
@@ -202,5 +207,5 @@ def _check_type(data_type: DataType, option: str, name: str, where: str) -> None
     if nested or (option == "--text-column" and not isinstance(data_type, StringType | BinaryType)):
         expected = "text" if option == "--text-column" else "one plain value a row"
         raise InputError(
-            f"{where}: column {name!r} ({option}) is {data_type.simpleString()}: expected {expected}; name another column"
+            f"{where}: column {name!r} ({option}) is {data_type.simpleString()}: expected {expected}; name another"
         )

@@ -2,8 +2,8 @@
 
 Contract
 - Files: Structured Streaming follows the *listing* (path, time, size; no content is read), Trigger.AvailableNow or,
-  with `follow`, until stopped; `foreachBatch` reads the batch's own files. So a batch knows its files: it can count them by
-  another reader, set aside one that is corrupt, and be read twice without running anything twice.
+  with `follow`, until stopped; `foreachBatch` reads the batch's own files. So a batch knows its files: it can count
+  them by another reader, set aside one that is corrupt, and be read twice without running anything twice.
 - Then `catch_up` compares the input's listing with the ledger and reads what the stream did not: files overwritten in
   place, empty files (Spark's listing drops them), files older than any limit, a stream whose checkpoint was lost.
 - Tables that cannot be streamed are read by `catch_up` alone, chunk by chunk; a pass that was interrupted goes on.
@@ -49,7 +49,7 @@ def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None)
         try:
             with one_at_a_time:
                 _annotate_listing(job, ledger, checkpoint, listing, number)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  a KeyboardInterrupt too belongs to the run
             failures.append(error)
             # Py4J and Spark log what is raised here, traceback and all: the error itself is raised by the run.
             raise RuntimeError("the batch stopped; see the run's own error") from None
@@ -103,7 +103,7 @@ def retry_failed(job: Job) -> None:
     """Annotate again the documents that failed, and the files that were unreadable, of files that are as they were.
     (The others are read anyway; so are all of a table's rows.)"""
     assert isinstance(job.source, FileSource)
-    documents = read_documents(job.spark, job.output)
+    documents = read_documents(job.spark, job.output, with_kept=False)
     newest = documents.groupBy("doc_id").agg(F.max("annotated_at").alias("annotated_at"))
     bad = documents.where("reason IN ('failed', 'unreadable_file')").join(
         newest, ["doc_id", "annotated_at"], "left_semi"

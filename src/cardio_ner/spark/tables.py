@@ -77,11 +77,6 @@ def put_rows(frame: DataFrame, table: str, output: str, batch_id: str) -> None:
     move(spark, aside, f"{table}/batch_id={batch_id}")
 
 
-def is_committed(spark: SparkSession, output: str, batch_id: str) -> bool:
-    """Are the batch's documents in place?"""
-    return exists(spark, f"{output}/documents/batch_id={batch_id}")
-
-
 def has_documents(spark: SparkSession, output: str) -> bool:
     """Has any batch been committed?"""
     return bool(folders_in(spark, f"{output}/documents"))
@@ -112,9 +107,10 @@ def kept_columns(spark: SparkSession, output: str) -> list[StructField]:
     return [field for field in files.schema.fields if field.name not in DOCUMENTS.names]
 
 
-def read_documents(spark: SparkSession, output: str) -> DataFrame:
-    """The documents table, with the columns kept so far; empty where there is none yet."""
-    return _read(spark, f"{output}/documents", documents_schema(kept_columns(spark, output)))
+def read_documents(spark: SparkSession, output: str, *, with_kept: bool = True) -> DataFrame:
+    """The documents table; empty where there is none yet. Every file is asked for its kept columns, unless told not."""
+    kept = kept_columns(spark, output) if with_kept else []
+    return _read(spark, f"{output}/documents", documents_schema(kept))
 
 
 def read_spans(spark: SparkSession, output: str) -> DataFrame:

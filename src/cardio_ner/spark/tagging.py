@@ -45,7 +45,7 @@ def tag_each(spec: TaggerSpec, documents: Sequence[Document]) -> list[Outcome]:
     tagger = load_tagger(spec)
 
     def tag(some: Sequence[Document]) -> list[Outcome]:
-        with _silence():
+        with silence():
             return [_annotated(tagged) for tagged in tagger.tag_counted(some)]
 
     return isolate(tag, documents, blamed=BaseException)  # a panic of Rust code is no Exception
@@ -87,6 +87,22 @@ def load_tagger(spec: TaggerSpec) -> Tagger:
     return tagger
 
 
+@contextmanager
+def silence() -> Iterator[None]:
+    """File descriptors 1 and 2 lead nowhere."""
+    kept = os.dup(1), os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        for descriptor, copy in zip((1, 2), kept, strict=True):
+            os.dup2(copy, descriptor)
+        for descriptor in (*kept, nowhere):
+            os.close(descriptor)
+
+
 def _annotated(tagged: TaggedDocument) -> Outcome:
     document = tagged.document
     mentions = [
@@ -100,19 +116,3 @@ def _annotated(tagged: TaggedDocument) -> Outcome:
         for span in document.spans
     ]
     return {"status": "annotated", "n_tokens": tagged.n_tokens, "spans": mentions}
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """File descriptors 1 and 2 lead nowhere."""
-    kept = os.dup(1), os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        for descriptor, copy in zip((1, 2), kept, strict=True):
-            os.dup2(copy, descriptor)
-        for descriptor in (*kept, nowhere):
-            os.close(descriptor)

@@ -1,0 +1,61 @@
+"""How tests run the job: spark-submit in a process group of its own, as a data engineer would."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SUBMIT = Path(sys.executable).with_name("spark-submit")
+
+
+def command(*arguments: str, master: str = "local[2]", confs: tuple[str, ...] = ()) -> list[str]:
+    """The command line of the job."""
+    quiet = f"-Dlog4j2.configurationFile={ROOT / 'conf/spark/log4j2-quiet.properties'}"
+    options = ["--master", master, "--properties-file", ROOT / "conf/spark/local.conf", "--driver-java-options", quiet]
+    options += [part for conf in confs for part in ("--conf", conf)]
+    return [str(part) for part in (SUBMIT, *options, ROOT / "jobs/annotate.py", *arguments)]
+
+
+def environment() -> dict[str, str]:
+    """This process's, with Spark's Python and its address."""
+    return os.environ | {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+
+
+def submit(*arguments: str, master: str = "local[2]", cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run the job to its end."""
+    return subprocess.run(
+        command(*arguments, master=master), capture_output=True, text=True, env=environment(), cwd=cwd, timeout=300,
+        check=False,
+    )  # fmt: skip
+
+
+def submit_and_kill(*arguments: str, when: Callable[[], bool], timeout: float = 120) -> bool:
+    """Run the job and SIGKILL all of it as soon as `when` is true; False if it ended before."""
+    process = subprocess.Popen(
+        command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),
+        start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + timeout
+    try:
+        while process.poll() is None and time.monotonic() < deadline:
+            if when():
+                return True
+            time.sleep(0.002)
+        return False
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def write_notes(path: Path, ids: list[str], text: str) -> None:
+    """A file of JSON lines, one Spanish record an id."""
+    records = [{"doc_id": i, "language": "es", "text": f"{text} Nota {i}."} for i in ids]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")

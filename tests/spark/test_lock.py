@@ -1,0 +1,76 @@
+"""One run at a time: the second is refused, the dead are recognised."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from cardio_ner.errors import LockError
+from cardio_ner.spark.lock import STALE_SECONDS, output_lock
+
+
+def forge(output: Path, **holder: object) -> Path:
+    """A lock that another run holds."""
+    output.mkdir(exist_ok=True)
+    lock = output / "_lock"
+    lock.write_text(json.dumps({"run": "other", "since": "2026-01-01T00:00:00+00:00"} | holder))
+    return lock
+
+
+def test_a_second_run_is_refused_and_told_whose_lock_it_is(spark: SparkSession, tmp_path: Path) -> None:
+    with output_lock(spark, str(tmp_path)) as lock:
+        with pytest.raises(LockError, match=rf"held by run {lock.run} \(host .*, pid {os.getpid()}, since 20"):
+            output_lock(spark, str(tmp_path)).__enter__()
+        lock.check()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_of_a_process_that_is_gone_is_taken_over(spark: SparkSession, tmp_path: Path) -> None:
+    import socket
+
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    forge(tmp_path, host=socket.gethostname(), pid=gone.pid, process_started="1")
+    with output_lock(spark, str(tmp_path)):
+        pass
+    forge(tmp_path, host=socket.gethostname(), pid=os.getpid(), process_started="another process had my number")
+    with output_lock(spark, str(tmp_path)):
+        assert json.loads((tmp_path / "_lock").read_text())["pid"] == os.getpid()
+
+
+def test_the_lock_of_another_machine_is_stale_when_its_heart_stopped(spark: SparkSession, tmp_path: Path) -> None:
+    lock = forge(tmp_path, host="another-machine", pid=1)
+    with pytest.raises(LockError, match="another-machine"):
+        output_lock(spark, str(tmp_path)).__enter__()
+    long_ago = time.time() - STALE_SECONDS - 5
+    os.utime(lock, (long_ago, long_ago))
+    (tmp_path / "_lock.heartbeat").touch()
+    with pytest.raises(LockError, match="another-machine"):
+        output_lock(spark, str(tmp_path)).__enter__()
+    os.utime(tmp_path / "_lock.heartbeat", (long_ago, long_ago))
+    with output_lock(spark, str(tmp_path)):
+        pass
+
+
+def test_a_lock_killed_while_it_was_written_is_stale_by_its_age_only(spark: SparkSession, tmp_path: Path) -> None:
+    lock = tmp_path / "_lock"
+    lock.write_text('{"run": "ot')
+    with pytest.raises(LockError):
+        output_lock(spark, str(tmp_path)).__enter__()
+    os.utime(lock, (1, 1))
+    with output_lock(spark, str(tmp_path)):
+        pass
+
+
+def test_a_run_that_was_taken_for_dead_writes_nothing_more(spark: SparkSession, tmp_path: Path) -> None:
+    with output_lock(spark, str(tmp_path)) as lock:
+        forge(tmp_path, host="another-machine", pid=1)
+        with pytest.raises(LockError, match="lost it to run other"):
+            lock.check()
+    assert json.loads((tmp_path / "_lock").read_text())["run"] == "other"

@@ -1,0 +1,151 @@
+"""A standalone Spark cluster on loopback: a master, two workers, and spark-submit as a user of theirs types it.
+
+Authentication and encryption are on, by the conf file that ships. The cluster's secret is made here and lies where
+docs/operations.md says: in spark-defaults.conf of a private SPARK_CONF_DIR. No process inherits the checkout's Python
+path, and executors run a Python that has the dependencies alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+import sysconfig
+import time
+import venv
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyspark
+
+from processes import kill_session
+
+ROOT = Path(__file__).parents[1]
+SPARK_HOME = Path(pyspark.__file__).parent
+CONF = ROOT / "conf/spark/standalone-cpu.conf"
+ENCRYPTED = ("spark.authenticate", "spark.network.crypto.")
+SMALL = {"spark.executor.cores": "1", "spark.executor.memory": "600m", "spark.driver.memory": "1g"}
+"""What does not fit here of the sizes that ship."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster. Logs and work folders of its daemons lie under `folder`."""
+
+    url: str
+    secret: str
+    folder: Path
+    workers: tuple[subprocess.Popen[bytes], ...]
+    environment: dict[str, str]
+    stack: ExitStack
+
+    def submit(self, *arguments: str | Path, cwd: Path, **environment: str | Path) -> subprocess.Popen[bytes]:
+        """spark-submit in client mode, started; its output goes to cwd/log. Nothing of it outlives the cluster."""
+        sizes = [f"--conf={key}={value}" for key, value in SMALL.items()]
+        command: list[str | Path] = [SPARK_HOME / "bin/spark-submit", "--master", self.url]
+        command += ["--load-spark-defaults", "--properties-file", CONF, *sizes, *arguments]
+        variables = self.environment | {key: str(value) for key, value in environment.items()}
+        return _process(command, cwd=cwd, log=cwd / "log", environment=variables, stack=self.stack)
+
+
+def wait_until(condition: Callable[[], object], what: str, *, seconds: float = 300) -> None:
+    """Return as soon as it is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(0.1)
+
+
+def dependencies_alone(folder: Path) -> Path:
+    """The Python of a new environment: all that this one has, but neither the checkout nor an installed cardio-ner."""
+    venv.create(folder, with_pip=False)
+    (site,) = folder.glob("lib/python*/site-packages")
+    # A plain line, not a site directory: the checkout's own editable install is not followed.
+    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    python = folder / "bin/python"
+    found = subprocess.run([python, "-c", "import cardio_ner"], cwd=folder, env={}, capture_output=True, check=False)
+    assert b"No module named 'cardio_ner'" in found.stderr
+    return python
+
+
+@contextmanager
+def started(folder: Path, python: Path) -> Iterator[Cluster]:
+    """A master and two workers of one core, until the end of the block."""
+    secret = secrets.token_urlsafe(32)
+    environment = _environment(folder, secret, python)
+    with ExitStack() as stack:
+        master = _daemon("master", "--port", "0", folder=folder, environment=environment, stack=stack)
+        log = folder / "master.log"
+        wait_until(lambda: _url(log), "the master")
+        url = _url(log)
+        names = ("worker-1", "worker-2")
+        size = ("--cores", "1", "--memory", "1g")
+        workers = tuple(
+            _daemon(name, *size, "--work-dir", folder / name, url, folder=folder, environment=environment, stack=stack)
+            for name in names
+        )
+        registered = "Successfully registered with master"
+        wait_until(lambda: all(registered in (folder / f"{name}.log").read_text() for name in names), "two workers")
+        assert master.poll() is None
+        yield Cluster(url, secret, folder, workers, environment, stack)
+
+
+def _environment(folder: Path, secret: str, python: Path) -> dict[str, str]:
+    """The variables of daemons and drivers; SPARK_CONF_DIR holds the secret."""
+    conf_dir = folder / "conf"
+    conf_dir.mkdir(mode=0o700)
+    shipped = [line for line in CONF.read_text(encoding="utf-8").splitlines() if line.startswith(ENCRYPTED)]
+    lines = [*shipped, "spark.master.rest.enabled false", f"spark.authenticate.secret {secret}"]
+    defaults = conf_dir / "spark-defaults.conf"
+    defaults.touch(mode=0o600)
+    defaults.write_text("\n".join(lines) + "\n")
+    foreign = ("PYTHON", "PYSPARK_", "SPARK_")
+    return {key: value for key, value in os.environ.items() if not key.startswith(foreign)} | {
+        "SPARK_HOME": str(SPARK_HOME),
+        "SPARK_CONF_DIR": str(conf_dir),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "PYSPARK_PYTHON": str(python),
+        "PYSPARK_DRIVER_PYTHON": str(python),
+        "TMPDIR": str(folder),
+        "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # six JVMs that live for seconds
+    }
+
+
+def _daemon(
+    name: str, *arguments: str | Path, folder: Path, environment: dict[str, str], stack: ExitStack
+) -> subprocess.Popen[bytes]:
+    """A master or a worker, its output in folder/NAME.log."""
+    kind = name.partition("-")[0]
+    command: list[str | Path] = [SPARK_HOME / "bin/spark-class", f"org.apache.spark.deploy.{kind}.{kind.title()}"]
+    command += ["--host", "127.0.0.1", "--webui-port", "0", *arguments]
+    return _process(command, cwd=folder, log=folder / f"{name}.log", environment=environment, stack=stack)
+
+
+def _process(
+    command: list[str | Path], *, cwd: Path, log: Path, environment: dict[str, str], stack: ExitStack
+) -> subprocess.Popen[bytes]:
+    """A process in a session of its own, killed with all its children when the stack is unwound."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=cwd, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+    stack.callback(process.wait)
+    stack.callback(kill_session, process.pid)
+    return process
+
+
+def _url(log: Path) -> str:
+    found = re.search(r"Starting Spark master at (spark://\S+)", log.read_text())
+    return found[1] if found else ""
+
+
+def built_zip(folder: Path) -> Path:
+    """What `make dist` makes for --py-files: the wheel under the name of a zip."""
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
+    subprocess.run(build, check=True, capture_output=True, timeout=300)
+    (wheel,) = folder.glob("*.whl")
+    return wheel.rename(folder / "cardio_ner.zip")
