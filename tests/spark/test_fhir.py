@@ -151,7 +151,7 @@ def test_base64_may_be_folded_and_a_note_may_be_of_twenty_megabytes(spark: Spark
     assert [row.text for row in rows] == [NOTE * 9, long]
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(st.text() | awkward_texts, st.sampled_from(["utf-8", "utf-16", "utf-16le", "utf-16be"])), min_size=10
@@ -162,7 +162,7 @@ def test_any_text_survives_the_round_trip(spark: SparkSession, notes: list[tuple
     assert [(row.text, row.reason) for row in rows_of(spark, *lines)] == [(text, None) for text, _ in notes]
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(st.binary(), st.sampled_from(["us-ascii", "latin1", "iso-8859-15", "cp1252", "utf-16be"])),
@@ -182,8 +182,8 @@ def test_any_bytes_are_read_as_python_reads_them_or_refused(
     assert [row.text for row in rows_of(spark, *lines)] == [read(content, codec) for content, codec in notes]
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=3)), min_size=40))
+@settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=3)), min_size=60))
 def test_a_damaged_line_is_still_one_row_and_never_an_error(spark: SparkSession, cuts: list[tuple[int, bytes]]) -> None:
     line = resource(attachment(NOTE.encode()), language="es")
     damaged = [line[:at] + junk + line[at + len(junk) :] for at, junk in cuts]
