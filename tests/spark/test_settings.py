@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cardio_ner.errors import CheckpointError, ConfigError
-from cardio_ner.spark.settings import Model, Settings, stream_of, open_models, read_settings
+from cardio_ner.spark.settings import Model, Settings, open_models, read_settings, stream_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,7 +73,7 @@ def test_failures_are_allowed_as_a_number_or_a_share(told: str, n_rows: int, all
 
 @pytest.mark.parametrize("wrong", ["ten", "-1", "101%", "5 %%", ""])
 def test_another_number_of_failures_is_refused(wrong: str) -> None:
-    with pytest.raises(ConfigError, match="max_failures.*a share of a batch such as 5%"):
+    with pytest.raises(ConfigError, match=r"max_failures.*a share of a batch such as 5%"):
         read_settings(None, {"max_failures": wrong})
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -100,6 +102,48 @@ def test_a_file_overwritten_in_place_is_read_again_and_the_new_text_wins(
     assert run().outcomes() == {"annotated": 1}
     assert outcomes(spark, tmp_path) == {"x": ["annotated", "annotated"], "y": ["annotated"]}
     assert run().outcomes() == {}
+
+
+def test_a_file_restored_with_an_older_time_is_read_once_more_and_not_for_ever(run: Any, folder: Path) -> None:
+    write(folder / "a.jsonl", range(2))
+    run()
+    write(folder / "a.jsonl", range(3), age=1000)
+    assert run().outcomes() == {"unchanged": 2, "annotated": 1}
+    assert run().outcomes() == {}
+
+
+def test_an_empty_file_of_lines_has_no_row_and_is_done(run: Any, folder: Path, tmp_path: Path) -> None:
+    (folder / "a.jsonl").touch()
+    assert run().outcomes() == {}
+    assert open_tables(tmp_path / "out").execute("SELECT count(*) FROM documents").fetchone() == (0,)
+    assert run().batches == []
+
+
+def test_a_run_that_follows_its_input_takes_what_comes(
+    spark: SparkSession, settings: Settings, folder: Path, tmp_path: Path
+) -> None:
+    write(folder / "a.jsonl", range(2))
+    accounts: list[RunAccount] = []
+
+    def follow() -> None:
+        accounts.append(annotate(spark, str(folder), str(tmp_path / "out"), settings, follow_seconds=0.5))
+
+    def wait_for(n_batches: int) -> None:
+        for _ in range(600):
+            if len(list((tmp_path / "out").glob("documents/batch_id=*"))) == n_batches:
+                return
+            time.sleep(0.1)
+        raise TimeoutError
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    wait_for(1)
+    write(folder / "b.jsonl", range(2, 5))
+    wait_for(2)
+    for query in spark.streams.active:
+        query.stop()
+    thread.join(60)
+    assert accounts[0].outcomes() == {"annotated": 5}
 
 
 def test_a_file_older_than_sparks_limit_is_read(spark: SparkSession, run: Any, folder: Path) -> None:

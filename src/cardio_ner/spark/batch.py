@@ -201,10 +201,11 @@ def _commit(job: Job, batch_id: str, staged: DataFrame, files: Sequence[File], c
     job.before_commit()
     write_spans(staged, job.output, batch_id)
     ledger: list[tuple[object, ...]] = []
+    now = datetime.now(UTC)
     for file in files:
         count = counts[file.path]
         n_rows, error_type = (count, None) if isinstance(count, int) else (1, count)
-        ledger.append((job.stream, file.path, file.n_bytes, file.modified_ms, n_rows, error_type))
+        ledger.append((job.stream, file.path, file.n_bytes, file.modified_ms, n_rows, error_type, now))
     write_inputs(ledger, job.spark, job.output, batch_id)
     write_documents(staged, job.output, batch_id, version=version("cardio-ner"), kept=_kept(job))
 

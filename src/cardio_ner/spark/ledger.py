@@ -28,7 +28,7 @@ class Ledger:
     def read(cls, spark: SparkSession, output: str, stream: str) -> Ledger:
         """What the tables hold of a stream."""
         rows = read_inputs(spark, output).where(F.col("stream") == stream)
-        latest = rows.groupBy("path").agg(F.max_by(F.struct("n_bytes", "modified_ms"), "modified_ms").alias("file"))
+        latest = rows.groupBy("path").agg(F.max_by(F.struct("n_bytes", "modified_ms"), "read_at").alias("file"))
         return cls({row.path: (row.file.n_bytes, row.file.modified_ms) for row in latest.toLocalIterator()})
 
     def left(self, files: Iterable[File]) -> list[File]:

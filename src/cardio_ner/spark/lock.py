@@ -20,12 +20,13 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from cardio_ner.errors import LockError
@@ -147,4 +148,5 @@ def _process_started(pid: int) -> str | None:
 
 def _beat(lock: Lock, released: threading.Event) -> None:
     while not released.wait(HEARTBEAT_SECONDS):
-        write_text(lock.spark, lock.path + HEARTBEAT, "")
+        with suppress(Py4JError):  # the store may be back for the next beat
+            write_text(lock.spark, lock.path + HEARTBEAT, "")

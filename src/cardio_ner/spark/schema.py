@@ -87,6 +87,7 @@ INPUTS = StructType(
         modified_ms=LongType(),
         n_rows=LongType(),
         error_type=STRING,
+        read_at=TimestampType(),
         batch_id=STRING,
     )
 )
