@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
 import json
@@ -10,10 +11,15 @@ from typing import Any
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
 from cardio_ner.errors import InputError
-from cardio_ner.spark.settings import Settings
+from cardio_ner.language import fold_language
+from cardio_ner.spark.failures import find_unreadable
+from cardio_ner.spark.gate import fold
+from cardio_ner.spark.pipeline import configure
+from cardio_ner.spark.settings import Settings, read_settings
 from cardio_ner.spark.source import open_source
 
 NOTES = {
@@ -91,6 +97,110 @@ def test_rows_without_id_text_or_valid_encoding_are_gated(spark: SparkSession, t
     assert rows["blank"].n_chars == 5
 
 
+def test_a_line_that_is_not_one_json_object_is_a_row_that_says_so(spark: SparkSession, tmp_path: Path) -> None:
+    lines = [
+        '{"doc_id": 1, "text": "Fiebre"}',
+        "no",
+        '{"doc_id": 2}{"doc_id": 3}',
+        '{"doc_id": "4", "te',
+        "",
+        '["x"]',
+        "7",
+    ]
+    (tmp_path / "a.jsonl").write_text("\r\n".join(lines))
+    rows = read_rows(spark, str(tmp_path), Settings()).collect()
+    assert [(row.doc_id, row.reason, row.error_type) for row in rows] == [
+        ("1", None, None), *[(None, "null_id", "MalformedJSON")] * 5
+    ]  # fmt: skip
+
+
+def test_a_key_that_only_some_lines_have_is_null_in_the_others(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(
+        '{"doc_id": 1, "text": "Fiebre", "ward": {"n": 4}}\n{"text": "x", "doc_id": "b"}\n'
+    )
+    rows = read_rows(spark, str(tmp_path), Settings(keep=("ward",))).collect()
+    assert [(row.doc_id, row.text, row.ward) for row in rows] == [("1", "Fiebre", '{"n":4}'), ("b", "x", None)]
+
+
+@pytest.mark.parametrize("encoding", ["ISO-8859-1", "windows-1252"])
+def test_files_in_another_encoding_are_read_when_it_is_named(
+    encoding: str, spark: SparkSession, tmp_path: Path
+) -> None:
+    text = "Estenosis aórtica, ñ"
+    record = json.dumps({"doc_id": "ñ", "text": text}, ensure_ascii=False)
+    (tmp_path / "a.jsonl").write_text(record, encoding=encoding)
+    (tmp_path / "a.csv").write_text(f"doc_id,text\nñ,{text}\n".replace(", ñ", " ñ"), encoding=encoding)
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/a.txt").write_text(text, encoding=encoding)
+    annotator = Settings(encoding=encoding)
+    configure(spark, annotator)
+    assert read_rows(spark, str(tmp_path / "a.jsonl"), annotator).first().text == text
+    row = read_rows(spark, str(tmp_path / "a.csv"), annotator).first()
+    assert (row.doc_id, row.text) == ("ñ", text.replace(",", ""))
+    assert read_rows(spark, str(tmp_path / "t"), annotator).first().text == text
+
+
+def test_bytes_that_an_encoding_does_not_have_are_gated_not_replaced(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"Fiebre \x81 \xe9")
+    settings = Settings(encoding="windows-1252")
+    configure(spark, settings)
+    assert read_rows(spark, str(tmp_path), settings).first().reason == "invalid_encoding"
+
+
+def test_csv_files_with_other_columns_are_not_read_by_position(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("doc_id,text\n1,Fiebre\n")
+    (tmp_path / "b.csv").write_text("text,doc_id\nTos,2\n")
+    source = open_source(spark, str(tmp_path), Settings())
+    files = sorted(source.listing(), key=lambda file: file.path)
+    assert list(find_unreadable(source, files)) == [files[1].path]
+    assert [row.text for row in source.rows(files[:1]).collect()] == ["Fiebre"]
+
+
+def test_a_folder_of_two_formats_or_a_column_of_a_wrong_type_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"doc_id": 1, "text": "x"}\n')
+    (tmp_path / "b.csv").write_text("doc_id,text\n1,x\n")
+    with pytest.raises(InputError, match="has files of csv and jsonl: name one"):
+        open_source(spark, str(tmp_path), Settings())
+    frame = spark.createDataFrame([("a", 1, ["b"])], "doc_id string, text int, list array<string>")
+    frame.write.parquet(str(tmp_path / "p"))
+    with pytest.raises(InputError, match=r"column 'text' \(--text-column\) is int: expected text"):
+        open_source(spark, str(tmp_path / "p"), Settings())
+    with pytest.raises(InputError, match=r"column 'list' \(--id-column\) is array<string>: expected one plain value"):
+        open_source(spark, str(tmp_path / "p"), Settings(id_column="list"))
+
+
+def test_columns_that_are_folders_are_read(spark: SparkSession, tmp_path: Path) -> None:
+    frame = spark.createDataFrame([("a", "Fiebre", 4), ("b", "Tos", 5)], "doc_id string, text string, ward int")
+    frame.write.partitionBy("ward").parquet(str(tmp_path / "in"))
+    rows = read_rows(spark, str(tmp_path / "in"), Settings(keep=("ward",))).collect()
+    assert {(row.doc_id, row.ward) for row in rows} == {("a", 4), ("b", 5)}
+
+
+@pytest.mark.parametrize("code", ["ES", "es-ES", "es_MX", " spa ", "ita", "EN", "", "  ", None, "fr-CA", "x"])
+def test_spark_folds_a_language_code_as_python_does(code: str | None, spark: SparkSession) -> None:
+    row = spark.range(1).select(fold(F.lit(code).cast("string")).alias("folded")).first()
+    assert row.folded == fold_language(code)
+
+
+def test_an_omop_note_table_names_its_own_columns(spark: SparkSession, tmp_path: Path) -> None:
+    columns = "note_id long, note_text string, language_concept_id int"
+    notes = [(1, "Toma aspirina.", 4182511), (2, "Takes aspirin.", 4180186), (3, "Prend…", 4180190), (4, "Toma…", 0)]
+    spark.createDataFrame(notes, columns).write.parquet(str(tmp_path / "in"))
+    rows = read_rows(spark, str(tmp_path / "in"), read_settings(None, {"preset": "omop-note"})).collect()
+    assert {(row.doc_id, row.language) for row in rows} == {("1", "es"), ("2", "en"), ("3", "fr"), ("4", None)}
+
+
+def test_a_fhir_bulk_export_is_read_line_by_line(spark: SparkSession, tmp_path: Path) -> None:
+    data = base64.b64encode(NOTES["es/01"].encode("latin-1", "ignore")).decode()
+    attachment = {"contentType": "text/plain; charset=iso-8859-1", "data": data, "language": "es"}
+    resource = {"resourceType": "DocumentReference", "id": "r1", "content": [{"attachment": attachment}]}
+    (tmp_path / "a.ndjson").write_text(json.dumps(resource) + "\nbroken\n")
+    rows = read_rows(spark, str(tmp_path), read_settings(None, {"preset": "fhir"})).collect()
+    assert (rows[0].doc_id, rows[0].language, rows[0].reason) == ("r1", "es", None)
+    assert rows[0].text == NOTES["es/01"].encode("latin-1", "ignore").decode("latin-1")
+    assert rows[1].reason == "invalid_encoding"
+
+
 def test_a_latin_1_file_among_good_ones_is_gated_and_an_empty_file_is_a_row(
     spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -107,7 +217,7 @@ def test_a_missing_path_column_or_format_is_refused_with_the_remedy(spark: Spark
     with pytest.raises(InputError, match="--input-format"):
         read_rows(spark, str(tmp_path), Settings())
     (tmp_path / "a.jsonl").write_text('{"id": 1, "text": "x"}\n')
-    with pytest.raises(InputError, match="no column 'doc_id' \\(--id-column\\): it has id, text"):
+    with pytest.raises(InputError, match=r"no column 'doc_id' \(--id-column\): it has id, language, text"):
         read_rows(spark, str(tmp_path), Settings())
     with pytest.raises(InputError, match="--keep ward"):
         read_rows(spark, str(tmp_path), Settings(id_column="id", keep=("ward",)))

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType, StructField, StructType
+from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from cardio_ner.spark.hadoop import File, literal
 
 FILE, MODIFIED = "_source_file", "_source_modified_at"
-_CORRUPT = "_corrupt_line"
+_ANY_LENGTH = str(2**31 - 1)
 _LONE_SURROGATE = (
     r"(?<!\\)(?:\\\\)*(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
     r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
@@ -48,32 +48,35 @@ def read_lines(spark: SparkSession, files: Sequence[File]) -> DataFrame:
 
 
 def read_json(spark: SparkSession, files: Sequence[File], names: Sequence[str], encoding: str | None) -> DataFrame:
-    """JSON lines: the named keys as strings. A line that is not JSON has nulls and `error_type` MalformedJSON; one that
-    is not text in its encoding is `invalid_encoding`, with what can be read of its id."""
-    schema = StructType([StructField(name, StringType()) for name in (*names, _CORRUPT)])
-    options = {"columnNameOfCorruptRecord": _CORRUPT, "maxStringLen": str(2**31 - 1)}
+    """JSON lines: the named keys as strings. A line that is not one JSON object has nulls and `error_type`
+    MalformedJSON; one that is not text in its encoding is `invalid_encoding`, with what can be read of its id."""
+    record = StructType([StructField(name, StringType()) for name in names])
     line = decoded(F.col("value").cast("binary"), encoding)
     invalid = ~F.is_valid_utf8(line) | line.rlike(_LONE_SURROGATE)
     legible = F.regexp_replace(F.make_valid_utf8(line), "^\ufeff", "")
-    parsed = read_lines(spark, files).select(
-        F.from_json(legible, schema, options).alias("parsed"), invalid.alias("invalid"), FILE, MODIFIED
-    )
-    malformed = F.col(f"parsed.{_CORRUPT}").isNotNull()
-    return parsed.select(
-        *(F.col(f"parsed.`{name}`").alias(name) for name in names),
+    # As an array: of two objects on a line, from_json drops the second without a word.
+    records = F.from_json(F.concat(F.lit("["), legible, F.lit("]")), ArrayType(record), {"maxStringLen": _ANY_LENGTH})
+    parsed = read_lines(spark, files).select(records.alias("records"), invalid.alias("invalid"), FILE, MODIFIED)
+    only = F.when(F.size("records") == 1, F.get("records", F.lit(0)))
+    found = parsed.select(only.alias("record"), "invalid", FILE, MODIFIED)
+    return found.select(
+        *(F.col(f"record.`{name}`").alias(name) for name in names),
         F.when(F.col("invalid"), "invalid_encoding").alias("reason"),
-        F.when(malformed, "MalformedJSON").alias("error_type"),
+        F.when(F.col("record").isNull(), "MalformedJSON").alias("error_type"),
         FILE,
         MODIFIED,
     )
 
 
-def read_csv(spark: SparkSession, files: Sequence[File], encoding: str | None) -> DataFrame:
+def read_csv(
+    spark: SparkSession, files: Sequence[File], encoding: str | None, *, like: StructType | None = None
+) -> DataFrame:
     """CSV with a header and quotes doubled, all columns. Read as Latin-1, in which every byte is a character, and
-    turned back into its bytes: Spark's own reading of bytes that are not UTF-8 replaces them."""
+    turned back into its bytes: Spark's own reading of bytes that are not UTF-8 replaces them. A file whose header is
+    not that of `like` (`csv_header` of another) cannot be read: by position, its columns would be mixed up."""
     reader = spark.read.option("recursiveFileLookup", True).option("encoding", "ISO-8859-1")
     reader = reader.option("multiLine", True).option("escape", '"').option("enforceSchema", False)
-    frame = reader.csv(_paths(files), header=True)
+    frame = reader.csv(_paths(files), schema=like, header=True)
     names = {raw: _decode_name(raw, encoding) for raw in frame.columns}
     columns = [decoded(F.encode(F.col(f"`{raw}`"), "ISO-8859-1"), encoding).alias(name) for raw, name in names.items()]
     return frame.select(*columns, *origin())
@@ -97,6 +100,11 @@ def read_texts(
     folder = F.element_at(F.split(F.col(FILE), "/"), -2)
     language = F.when(folder.isin(*languages), folder)
     return found.select("text", below.alias("doc_id"), language.alias("language"), FILE, MODIFIED)
+
+
+def csv_header(spark: SparkSession, file: File) -> StructType:
+    """The columns of one CSV file under their raw names."""
+    return spark.read.option("encoding", "ISO-8859-1").csv(literal(file.path), header=True).schema
 
 
 def decoded(content: Column, encoding: str | None) -> Column:

@@ -53,7 +53,7 @@ def annotate(
     """Annotate what is new at `input_path` (a path, or the name of a table) into the tables under `output`."""
     started, clock = datetime.now(UTC), time.monotonic()
     models = open_models(settings)
-    _configure(spark, settings)
+    configure(spark, settings)
     source = open_table(spark, input_path, settings) if is_table else open_source(spark, input_path, settings)
     output = qualified(spark, output)
     _check_output(spark, source, output)
@@ -84,15 +84,15 @@ def _run(job: Job, ledger: Ledger, *, follow_seconds: float | None, retry: bool)
         retry_failed(job)
 
 
-def _configure(spark: SparkSession, settings: Settings) -> None:
+def configure(spark: SparkSession, settings: Settings) -> None:
     """What the job needs of the session, whoever made it."""
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", ARROW_RECORDS_PER_BATCH)
     spark.conf.set("spark.sql.adaptive.advisoryPartitionSizeInBytes", int(settings.file_bytes))
     spark.conf.set("spark.sql.files.ignoreCorruptFiles", False)
     spark.conf.set("spark.sql.files.ignoreMissingFiles", False)
-    if settings.encoding is not None:  # Spark 4 knows eight encodings by itself, and fails on the first bad byte
-        spark.conf.set("spark.sql.legacy.javaCharsets", True)
-        spark.conf.set("spark.sql.legacy.codingErrorAction", True)
+    # Spark 4 knows eight encodings by itself, and fails on the first bad byte.
+    spark.conf.set("spark.sql.legacy.javaCharsets", settings.encoding is not None)
+    spark.conf.set("spark.sql.legacy.codingErrorAction", settings.encoding is not None)
 
 
 def _check_output(spark: SparkSession, source: Source, output: str) -> None:

@@ -21,7 +21,16 @@ from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringTy
 from cardio_ner.errors import InputError
 from cardio_ner.spark.counts import Counts, count_rows
 from cardio_ner.spark.fhir import document_references
-from cardio_ner.spark.formats import FILE, MODIFIED, read_csv, read_json, read_lines, read_parquet, read_texts
+from cardio_ner.spark.formats import (
+    FILE,
+    MODIFIED,
+    csv_header,
+    read_csv,
+    read_json,
+    read_lines,
+    read_parquet,
+    read_texts,
+)
 from cardio_ner.spark.gate import gate
 from cardio_ner.spark.hadoop import File, files_below, literal
 from cardio_ner.spark.listing import is_input, suffix_format
@@ -44,8 +53,10 @@ class FileSource:
     """The columns that are read (of Parquet also their types)."""
     folder: str
     """The root, or the root file's folder."""
-    by_folder: bool
+    by_folder: bool = False
     """Some of Parquet's columns are folders."""
+    header: StructType | None = None
+    """CSV's columns under their raw names."""
 
     @property
     def name(self) -> str:
@@ -80,7 +91,7 @@ class FileSource:
             case "jsonl":
                 return read_json(spark, files, names, encoding)
             case "csv":
-                frame = read_csv(spark, files, encoding)
+                frame = read_csv(spark, files, encoding, like=self.header)
                 return frame.select(*(F.col(f"`{name}`") for name in names), FILE, MODIFIED)
             case "fhir":
                 return document_references(read_lines(spark, files))
@@ -142,10 +153,11 @@ def open_source(spark: SparkSession, input_path: str, settings: Settings) -> Fil
         settings = settings.model_copy(update=OWN_COLUMNS)
         if settings.keep:
             raise InputError(f"--keep {settings.keep[0]}: {input_format} files have no other columns: leave it out")
-        return FileSource(spark, root, input_format, settings, own, folder, by_folder=False)
-    columns, by_folder = _columns_of(spark, folder, input_format, first, settings.encoding)
+        return FileSource(spark, root, input_format, settings, own, folder)
+    told, columns, by_folder = _columns_of(spark, folder, input_format, first, settings)
     schema = _wanted(columns, settings, input_path)
-    return FileSource(spark, root, input_format, settings, schema, folder, by_folder=by_folder)
+    header = csv_header(spark, told) if input_format == "csv" else None
+    return FileSource(spark, root, input_format, settings, schema, folder, by_folder, header)
 
 
 def open_table(spark: SparkSession, table: str, settings: Settings) -> Source:
@@ -162,25 +174,32 @@ def open_table(spark: SparkSession, table: str, settings: Settings) -> Source:
 
 
 def _columns_of(
-    spark: SparkSession, folder: str, input_format: str, first: Sequence[File], encoding: str | None
-) -> tuple[StructType, bool]:
-    """The columns of the first file that can be read; whether some of them are folders."""
+    spark: SparkSession, folder: str, input_format: str, first: Sequence[File], settings: Settings
+) -> tuple[File, StructType, bool]:
+    """The first file that can be read, its columns, and whether some of them are folders."""
     for file in first:
         try:
             if input_format == "csv":
-                return read_csv(spark, [file], encoding).schema, False
+                return file, read_csv(spark, [file], settings.encoding).schema, False
             if input_format == "jsonl":
-                keys = F.explode(F.json_object_keys(F.make_valid_utf8("value")))
-                names = read_lines(spark, [file]).limit(1000).select(keys.alias("k")).distinct().collect()
-                return _strings(*(row["k"] for row in names)), False
+                if names := _keys_of(spark, file):
+                    # A record without the key has no language: it is no column that could be missing.
+                    return file, _strings(*sorted(names | {settings.language_column or "language"})), False
+                continue
             inside = spark.read.option("recursiveFileLookup", True).parquet(literal(file.path)).schema
             whole = spark.read.option("basePath", folder).parquet(literal(file.path)).schema
-            return whole, len(whole) > len(inside)
+            return file, whole, len(whole) > len(inside)
         except (Py4JJavaError, PySparkException):  # its batch will quarantine it: ask the next one
             continue
     raise InputError(
         f"{folder}: none of its first {len(first)} files can be read as {input_format}: name the --input-format"
     )
+
+
+def _keys_of(spark: SparkSession, file: File) -> set[str]:
+    """The keys of a file's first thousand JSON lines."""
+    keys = F.explode(F.json_object_keys(F.make_valid_utf8("value"))).alias("key")
+    return {row["key"] for row in read_lines(spark, [file]).limit(1000).select(keys).distinct().collect()}
 
 
 def _strings(*names: str) -> StructType:
