@@ -69,7 +69,9 @@ class TaggingProcess:
             try:
                 self._exchange(spec, [])
             except WorkerDied as error:
-                raise CheckpointError(f"{spec.model.name}: {error} while it loaded; is there memory for it?") from None
+                raise CheckpointError(
+                    f"{spec.model.name}: {error} while it loaded: expected the weights to fit; give workers more memory"
+                ) from None
             self._ready.add(spec)
         return self._exchange(spec, documents)
 
