@@ -13,7 +13,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from cardio_ner.errors import AccountError, FailureError, InputError
 from cardio_ner.report.tables import open_tables
@@ -269,12 +270,15 @@ def test_a_run_that_goes_wrong_stops_before_it_commits(
 ) -> None:
     write(folder / "a.jsonl", range(30))
     real = batch._annotate
-    broken = "CASE WHEN doc_id < '19' THEN 'failed' END"
 
-    def mostly_failed(*arguments: Any, **options: Any) -> Any:
-        from pyspark.sql import functions as F
-
-        return real(*arguments, **options).withColumns({"reason": F.expr(broken), "error_type": F.lit("ValueError")})
+    def mostly_failed(*arguments: Any, **options: Any) -> DataFrame:
+        failed = F.col("doc_id") < "19"
+        broken = {
+            "status": F.when(failed, "rejected").otherwise(F.col("status")),
+            "reason": F.when(failed, "failed"),
+            "error_type": F.when(failed, "ValueError"),
+        }
+        return real(*arguments, **options).withColumns(broken)
 
     monkeypatch.setattr(batch, "_annotate", mostly_failed)
     with pytest.raises(FailureError, match=r"11 of 30 documents failed \(ValueError\), 10 may"):
