@@ -11,7 +11,6 @@ from cardio_ner.errors import CardioNerError, ConfigError, RunError
 from cardio_ner.spark.catalog import register_database
 from cardio_ner.spark.compact import FILE_BYTES, compact
 from cardio_ner.spark.hadoop import qualified
-from cardio_ner.spark.lock import output_lock
 from cardio_ner.spark.session import session
 
 WRONG_ARGUMENT = 2
@@ -38,10 +37,9 @@ def main(
         aim = _bytes_of(file_bytes)
         spark = session("cardio-ner compact")
         folder = qualified(spark, output)
-        with output_lock(spark, folder):
-            made = compact(spark, folder, file_bytes=aim)
-            if database is not None:
-                register_database(spark, folder, database)
+        made = compact(spark, folder, file_bytes=aim)
+        if database is not None:
+            register_database(spark, folder, database)
         typer.echo(made or "one batch: nothing to merge")
     except CardioNerError as error:
         typer.echo(f"error: {error}", err=True)

@@ -127,7 +127,7 @@ def test_a_run_that_follows_its_input_takes_what_comes(
     accounts: list[RunAccount] = []
 
     def follow() -> None:
-        accounts.append(annotate(spark, str(folder), str(tmp_path / "out"), settings, follow_seconds=0.5))
+        accounts.append(annotate(spark, str(folder), str(tmp_path / "out"), settings, follow_seconds=2))
 
     def wait_for(n_batches: int) -> None:
         for _ in range(600):
@@ -141,8 +141,10 @@ def test_a_run_that_follows_its_input_takes_what_comes(
     wait_for(1)
     write(folder / "b.jsonl", range(2, 5))
     wait_for(2)
-    for query in spark.streams.active:
-        query.stop()
+    (query,) = spark.streams.active
+    while query.status["isTriggerActive"]:
+        time.sleep(0.05)
+    query.stop()
     thread.join(60)
     assert accounts[0].outcomes() == {"annotated": 5}
 
@@ -332,10 +334,11 @@ def test_a_view_is_read_in_chunks_and_a_parquet_table_as_files(
     rows = [(f"n{i}", TEXT, "es") for i in range(40)]
     frame = spark.createDataFrame(rows, "doc_id string, text string, language string")
     frame.createOrReplaceTempView("notes_view")
-    account = annotate(spark, "notes_view", str(tmp_path / "out"), settings, is_table=True)
+    two_chunks = settings.model_copy(update={"table_chunks": 2})
+    account = annotate(spark, "notes_view", str(tmp_path / "out"), two_chunks, is_table=True)
     assert account.outcomes() == {"annotated": 40}
-    assert len(account.batches) == settings.table_chunks
-    again = annotate(spark, "notes_view", str(tmp_path / "out"), settings, is_table=True)
+    assert len(account.batches) == 2
+    again = annotate(spark, "notes_view", str(tmp_path / "out"), two_chunks, is_table=True)
     assert again.outcomes() == {"unchanged": 40}
     with pytest.raises(InputError, match="no such table or view"):
         annotate(spark, "nowhere", str(tmp_path / "out"), settings, is_table=True)
