@@ -8,7 +8,7 @@
 #   anything else             that command
 #
 # A standalone cluster's secret is read from $SPARK_SECRET_FILE. Spark wants it as a property: it goes into
-# spark-defaults.conf of a folder that only this user reads, and into no command line and no log.
+# spark-defaults.conf of a copy of SPARK_CONF_DIR that only this user reads, and into no command line and no log.
 set -eu
 
 : "${SPARK_HOME:?SPARK_HOME is not set: expected the folder of the Spark to run}"
@@ -20,13 +20,16 @@ private_conf() {
         echo "entrypoint.sh: no secret: expected a file that holds it, $secret_file (SPARK_SECRET_FILE names another)" >&2
         exit 1
     fi
+    own=${SPARK_CONF_DIR:-$SPARK_HOME/conf}
     SPARK_CONF_DIR=$(mktemp -d)    # mode 700
     export SPARK_CONF_DIR
+    if [ -d "$own" ]; then cp -R "$own/." "$SPARK_CONF_DIR"; fi
     {
+        echo    # the last line of what was there may have no end
         grep -E '^spark\.(authenticate|network\.crypto)' "$here/conf/spark/standalone-cpu.conf"
         printf 'spark.master.rest.enabled false\n'    # it takes jobs from anybody
         printf 'spark.authenticate.secret %s\n' "$(cat "$secret_file")"
-    } > "$SPARK_CONF_DIR/spark-defaults.conf"
+    } >> "$SPARK_CONF_DIR/spark-defaults.conf"
 }
 
 kubernetes_executor() {

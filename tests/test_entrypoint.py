@@ -89,10 +89,22 @@ def test_a_standalone_clusters_secret_goes_into_a_file_of_the_user_alone(home: P
     conf = Path(environment["SPARK_CONF_DIR"])
     lines = (conf / "spark-defaults.conf").read_text().splitlines()
     assert "spark.authenticate.secret s3cret" in lines
-    assert {line.split()[0] for line in lines} > {"spark.authenticate", "spark.network.crypto.enabled"}
+    assert {line.split()[0] for line in lines if line} > {"spark.authenticate", "spark.network.crypto.enabled"}
     assert conf.stat().st_mode & 0o077 == 0
     del environment["SPARK_CONF_DIR"]
     assert "s3cret" not in json.dumps([arguments, environment])
+
+
+def test_a_workers_own_properties_stay(home: Path) -> None:
+    (home / "secret").write_text("s3cret")
+    (home / "conf").mkdir()
+    (home / "conf/spark-defaults.conf").write_text("spark.worker.resource.gpu.amount 4")
+    (home / "conf/core-site.xml").write_text("<configuration/>")
+    _, environment = told(start(home, "worker", SPARK_SECRET_FILE=str(home / "secret")))
+    conf = Path(environment["SPARK_CONF_DIR"])
+    assert "spark.worker.resource.gpu.amount 4" in (conf / "spark-defaults.conf").read_text().splitlines()
+    assert (conf / "core-site.xml").exists()
+    assert "s3cret" not in (home / "conf/spark-defaults.conf").read_text()
 
 
 @pytest.mark.parametrize("role", ["master", "worker", "submit"])
