@@ -1,8 +1,8 @@
-"""A standalone Spark cluster on loopback: a master, two workers, and spark-submit as a user of theirs types it.
+"""A standalone Spark cluster on loopback: a master, two workers, and jobs submitted to it.
 
-Authentication and encryption are on, by the conf file that ships. The cluster's secret is made here and lies where
-docs/operations.md says: in spark-defaults.conf of a private SPARK_CONF_DIR. No process inherits the checkout's Python
-path, and executors run a Python that has the dependencies alone.
+All are started as the image starts them, by docker/entrypoint.sh; authentication and encryption are on, by the conf
+file that ships, with a secret made here. No process inherits the checkout's Python path, and executors run a Python
+that has the dependencies alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import sysconfig
 import time
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from processes import kill_session
 ROOT = Path(__file__).parents[1]
 SPARK_HOME = Path(pyspark.__file__).parent
 CONF = ROOT / "conf/spark/standalone-cpu.conf"
-ENCRYPTED = ("spark.authenticate", "spark.network.crypto.")
+ENTRYPOINT = ROOT / "docker/entrypoint.sh"
 SMALL = {"spark.executor.cores": "1", "spark.executor.memory": "600m", "spark.driver.memory": "1g"}
 """What does not fit here of the sizes that ship."""
 
@@ -46,8 +46,7 @@ class Cluster:
     def submit(self, *arguments: str | Path, cwd: Path, **environment: str | Path) -> subprocess.Popen[bytes]:
         """spark-submit in client mode, started; its output goes to cwd/log. Nothing of it outlives the cluster."""
         sizes = [f"--conf={key}={value}" for key, value in SMALL.items()]
-        command: list[str | Path] = [SPARK_HOME / "bin/spark-submit", "--master", self.url]
-        command += ["--load-spark-defaults", "--properties-file", CONF, *sizes, *arguments]
+        command = [ENTRYPOINT, "submit", "--master", self.url, "--properties-file", CONF, *sizes, *arguments]
         variables = self.environment | {key: str(value) for key, value in environment.items()}
         return _process(command, cwd=cwd, log=cwd / "log", environment=variables, stack=self.stack)
 
@@ -95,18 +94,14 @@ def started(folder: Path, python: Path) -> Iterator[Cluster]:
 
 
 def _environment(folder: Path, secret: str, python: Path) -> dict[str, str]:
-    """The variables of daemons and drivers; SPARK_CONF_DIR holds the secret."""
-    conf_dir = folder / "conf"
-    conf_dir.mkdir(mode=0o700)
-    shipped = [line for line in CONF.read_text(encoding="utf-8").splitlines() if line.startswith(ENCRYPTED)]
-    lines = [*shipped, "spark.master.rest.enabled false", f"spark.authenticate.secret {secret}"]
-    defaults = conf_dir / "spark-defaults.conf"
-    defaults.touch(mode=0o600)
-    defaults.write_text("\n".join(lines) + "\n")
+    """The variables of daemons and drivers."""
+    secret_file = folder / "secret"
+    secret_file.touch(mode=0o600)
+    secret_file.write_text(f"{secret}\n")
     foreign = ("PYTHON", "PYSPARK_", "SPARK_")
     return {key: value for key, value in os.environ.items() if not key.startswith(foreign)} | {
         "SPARK_HOME": str(SPARK_HOME),
-        "SPARK_CONF_DIR": str(conf_dir),
+        "SPARK_SECRET_FILE": str(secret_file),
         "SPARK_LOCAL_IP": "127.0.0.1",
         "PYSPARK_PYTHON": str(python),
         "PYSPARK_DRIVER_PYTHON": str(python),
@@ -120,13 +115,12 @@ def _daemon(
 ) -> subprocess.Popen[bytes]:
     """A master or a worker, its output in folder/NAME.log."""
     kind = name.partition("-")[0]
-    command: list[str | Path] = [SPARK_HOME / "bin/spark-class", f"org.apache.spark.deploy.{kind}.{kind.title()}"]
-    command += ["--host", "127.0.0.1", "--webui-port", "0", *arguments]
+    command = [ENTRYPOINT, kind, "--host", "127.0.0.1", "--webui-port", "0", *arguments]
     return _process(command, cwd=folder, log=folder / f"{name}.log", environment=environment, stack=stack)
 
 
 def _process(
-    command: list[str | Path], *, cwd: Path, log: Path, environment: dict[str, str], stack: ExitStack
+    command: Sequence[str | Path], *, cwd: Path, log: Path, environment: dict[str, str], stack: ExitStack
 ) -> subprocess.Popen[bytes]:
     """A process in a session of its own, killed with all its children when the stack is unwound."""
     with log.open("wb") as output:

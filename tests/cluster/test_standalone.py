@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,12 +32,15 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
-def write_notes(folder: Path, documents: list[Document], *, files: int) -> None:
-    """Parquet files of (nearly) as many documents each."""
+def write_notes(folder: Path, documents: list[Document]) -> None:
+    """Two Parquet files with half of the documents each, and a column that makes them large enough for two tasks."""
     folder.mkdir()
-    rows = [{"doc_id": note.doc_id, "language": note.language, "text": note.text} for note in documents]
-    for number in range(files):
-        pq.write_table(pa.Table.from_pylist(rows[number::files]), folder / f"{number}.parquet")
+    rows = [
+        {"doc_id": note.doc_id, "language": note.language, "text": note.text, "scan": os.urandom(10_000)}
+        for note in documents
+    ]
+    for number in range(2):
+        pq.write_table(pa.Table.from_pylist(rows[number::2]), folder / f"{number}.parquet")
 
 
 def spans_of(documents: list[Document]) -> list[tuple[object, ...]]:
@@ -43,9 +48,13 @@ def spans_of(documents: list[Document]) -> list[tuple[object, ...]]:
     return sorted(rows)
 
 
-def finished_tasks(output: Path) -> int:
-    """Tasks whose part of the staging was committed, in a job that still runs."""
-    return len(list(output.glob("_staging/**/_temporary/0/task_*")))
+def is_tagging(session_id: int) -> bool:
+    """Has a process of this session loaded torch?"""
+    for process in processes_of(session_id):
+        with suppress(OSError):  # it ended meanwhile
+            if "libtorch" in (process / "maps").read_text():
+                return True
+    return False
 
 
 def log_of(folder: Path) -> str:
@@ -74,17 +83,16 @@ def run(
 ) -> Path:
     """The folder of a run that lost one of its two workers half-way."""
     folder = tmp_path_factory.mktemp("run")
-    write_notes(folder / "notes", copied([*notes_of(texts, "es"), *notes_of(texts, "en")]), files=12)
+    write_notes(folder / "notes", copied([*notes_of(texts, "es"), *notes_of(texts, "en")]))
     shutil.copytree(two_group_checkpoint, folder / "archived/en")  # the driver's copy, at the same relative path
     archive = shutil.make_archive(str(folder / "packed"), "gztar", folder / "archived")
     settings = "checkpoints: {es: package:cardio_ner/models/es, en: ./archived/en}\n"
     (folder / "settings.yaml").write_text(settings)
     run = cluster.submit(
         "--py-files", built_zip(folder / "dist"), "--archives", f"{archive}#archived",
-        "--conf", "spark.sql.files.maxPartitionBytes=32k", JOB,  # a task per file
-        "--config", "settings.yaml", "--input", "notes", "--output", "out", cwd=folder,
+        JOB, "--config", "settings.yaml", "--input", "notes", "--output", "out", cwd=folder,
     )  # fmt: skip
-    wait_until(lambda: run.poll() is not None or finished_tasks(folder / "out") >= 2, "two finished tasks")
+    wait_until(lambda: run.poll() is not None or is_tagging(cluster.workers[0].pid), "a tagging task there")
     shown = [(process / "cmdline").read_bytes() for process in processes_of(run.pid)]
     (folder / "command-lines").write_bytes(b"\n".join(shown))
     kill_session(cluster.workers[0].pid)

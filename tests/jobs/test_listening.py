@@ -53,9 +53,6 @@ def listening(session_id: int) -> set[str]:
     return found
 
 
-@pytest.mark.xfail(
-    raises=AssertionError, reason="jobs/annotate.py does not make its session with cardio_ner.spark.session yet"
-)
 def test_a_plain_local_run_listens_on_loopback_alone_and_has_no_web_ui(tmp_path: Path) -> None:
     (tmp_path / "es").mkdir()
     (tmp_path / "es/1.txt").write_text("Toma enalapril por su HTA.", encoding="utf-8")
