@@ -56,7 +56,7 @@ def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None)
 
     writer = _listing_stream(job).writeStream.foreachBatch(annotate_listing).option("checkpointLocation", checkpoint)
     trigger: dict[str, Any] = (
-        {"availableNow": True} if follow_seconds is None else {"processingTime": f"{follow_seconds} s"}
+        {"availableNow": True} if follow_seconds is None else {"processingTime": f"{follow_seconds} seconds"}
     )
     query = writer.trigger(**trigger).start()
     try:
