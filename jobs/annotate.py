@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from cardio_ner.errors import CardioNerError, RunError
+from cardio_ner.errors import CardioNerError
 from cardio_ner.spark.pipeline import annotate
 from cardio_ner.spark.session import session
 from cardio_ner.spark.settings import read_settings
 
-WRONG_ARGUMENT = 2
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -103,7 +102,7 @@ def main(
         typer.echo(account)
     except CardioNerError as error:
         typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(error.exit_code if isinstance(error, RunError) else WRONG_ARGUMENT) from None
+        raise typer.Exit(error.exit_code) from None
     finally:
         if spark is not None:
             spark.stop()

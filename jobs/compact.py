@@ -7,13 +7,12 @@ from typing import Annotated
 import typer
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
-from cardio_ner.errors import CardioNerError, ConfigError, RunError
+from cardio_ner.errors import CardioNerError, ConfigError
 from cardio_ner.spark.catalog import register_database
 from cardio_ner.spark.compact import FILE_BYTES, compact
 from cardio_ner.spark.hadoop import qualified
 from cardio_ner.spark.session import session
 
-WRONG_ARGUMENT = 2
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -43,7 +42,7 @@ def main(
         typer.echo(made or "one batch: nothing to merge")
     except CardioNerError as error:
         typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(error.exit_code if isinstance(error, RunError) else WRONG_ARGUMENT) from None
+        raise typer.Exit(error.exit_code) from None
     finally:
         if spark is not None:
             spark.stop()

@@ -24,6 +24,9 @@ from __future__ import annotations
 class CardioNerError(Exception):
     """The root: `except CardioNerError` catches whatever this library raises on purpose."""
 
+    exit_code = 2
+    """What a command ends with: wrong arguments or input."""
+
 
 class DocumentError(CardioNerError, ValueError):
     """A span or a document that cannot exist."""

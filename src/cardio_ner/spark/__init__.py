@@ -1,8 +1,10 @@
 """The Spark job, in the order that a row goes through it.
 
-source.py ─► udf.py ─► tables.py          schema.py: every table's columns      settings.py: what a run may be told
-rows          struct    staging ─► spans ─► documents              pipeline.py: one run, end to end
+pipeline ─► stream ─► batch: one run, its batches, one of them
+source (listing, formats, fhir, omop) ─► gate ─► known ─► udf ─► tables (schema)
+beside them: counts and account (nothing is lost), ledger (what is done), lock, failures, progress, settings, session
 
-Inside the Python worker: udf.py ─► placement.py (which GPU) ─► tagging.py (documents ─► outcomes)
-                                                               isolation.py (the same in a child process)
+Inside the Python worker: udf ─► placement (which GPU) ─► tagging (documents ─► outcomes)
+                                                          isolation (the same in a child process)
+Afterwards: catalog and functions (SQL in Spark), compact
 """

@@ -67,4 +67,4 @@ def suffix_format(spark: SparkSession, input_path: str, asked: str) -> tuple[str
     files = [file for file in seen if is_input(file.path, root, asked, input_format)]
     if not files:
         raise InputError(f"{input_path}: no file of format {input_format}: expected at least one")
-    return root, input_format, sorted(files, key=lambda file: file.path)[:FIRST_FILES]
+    return root, input_format, sorted(files, key=lambda file: (file.n_bytes == 0, file.path))[:FIRST_FILES]

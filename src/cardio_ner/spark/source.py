@@ -182,7 +182,7 @@ def _columns_of(
             if input_format == "csv":
                 return file, read_csv(spark, [file], settings.encoding).schema, False
             if input_format == "jsonl":
-                if names := _keys_of(spark, file):
+                if names := _keys_of(spark, file, settings):
                     # A record without the key has no language: it is no column that could be missing.
                     return file, _strings(*sorted(names | {settings.language_column or "language"})), False
                 continue
@@ -196,8 +196,10 @@ def _columns_of(
     )
 
 
-def _keys_of(spark: SparkSession, file: File) -> set[str]:
-    """The keys of a file's first thousand JSON lines."""
+def _keys_of(spark: SparkSession, file: File, settings: Settings) -> set[str]:
+    """The keys of a file's first thousand JSON lines; of an empty file, those that are wanted."""
+    if file.n_bytes == 0:
+        return {settings.id_column, settings.text_column, *settings.keep}
     keys = F.explode(F.json_object_keys(F.make_valid_utf8("value"))).alias("key")
     return {row["key"] for row in read_lines(spark, [file]).limit(1000).select(keys).distinct().collect()}
 

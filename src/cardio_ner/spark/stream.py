@@ -24,6 +24,7 @@ from typing import Any
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from cardio_ner.errors import RunError
 from cardio_ner.spark.batch import Job, Pieces, write_batch
@@ -35,6 +36,7 @@ from cardio_ner.spark.tables import read_documents
 
 LISTING = "path string, modificationTime timestamp, length long, content binary"
 ANY_AGE = "36500d"
+_FILE_KEY = StructType([StructField("path", StringType()), StructField("modified_ms", LongType())])
 CATCH_UP_SECONDS = 600
 """How often a run that follows its input looks for what the stream does not see."""
 
@@ -76,15 +78,14 @@ def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None)
         query.stop()
 
 
-def catch_up(job: Job, ledger: Ledger) -> int:
-    """Annotate whatever is in the input and not in the ledger; returns how many pieces there were."""
+def catch_up(job: Job, ledger: Ledger) -> None:
+    """Annotate whatever is in the input and not in the ledger."""
     letter = "r" if isinstance(job.source, FileSource) else "t"
     left = ledger.left(job.source.listing())
     size = int(job.settings.batch_bytes) if letter == "r" else 0
     for files in in_batches(left, size):
         write_batch(job, _id_of(letter, job, files), Pieces(files))
         ledger.add(files)
-    return len(left)
 
 
 def run_table(job: Job, ledger: Ledger) -> None:
@@ -103,27 +104,30 @@ def retry_failed(job: Job) -> None:
     """Annotate again the documents that failed, and the files that were unreadable, of files that are as they were.
     (The others are read anyway; so are all of a table's rows.)"""
     assert isinstance(job.source, FileSource)
+    here = {(file.path, file.modified_ms): file for file in job.source.listing()}
+    bad = _rejected_last(job).join(F.broadcast(job.spark.createDataFrame(list(here), _FILE_KEY)), _FILE_KEY.names)
+    keys = ["path", "modified_ms", "reason"]
+    found = (
+        bad.groupBy(*keys).agg(F.count("*").alias("n"), F.max("batch_id").alias("batch_id")).orderBy(*keys).collect()
+    )
+    for reason in ("unreadable_file", "failed"):
+        rows = [row for row in found if row.reason == reason]
+        if not rows:
+            continue
+        files = [here[row.path, row.modified_ms] for row in rows]
+        only = bad.where(F.col("reason") == reason).select("doc_id", "text_sha256").distinct()
+        failed = Pieces(files, only, sum(row.n for row in rows))
+        pieces = failed if reason == "failed" else Pieces(files)
+        write_batch(job, _id_of("f", job, files, [row.batch_id for row in rows]), pieces)
+
+
+def _rejected_last(job: Job) -> DataFrame:
+    """The rows of documents that failed or files that were unreadable when they were last read."""
     documents = read_documents(job.spark, job.output, with_kept=False)
     newest = documents.groupBy("doc_id").agg(F.max("annotated_at").alias("annotated_at"))
-    bad = documents.where("reason IN ('failed', 'unreadable_file')").join(
-        newest, ["doc_id", "annotated_at"], "left_semi"
-    )
-    found = (
-        bad.groupBy("source_file", "reason").agg(F.count("*").alias("n"), F.max("batch_id").alias("batch_id")).collect()
-    )
-    here = {file.path: file for file in job.source.listing()}
-    by_reason = {
-        reason: [row for row in found if row.reason == reason and row.source_file in here]
-        for reason in ("failed", "unreadable_file")
-    }
-    if rows := by_reason["unreadable_file"]:
-        files = [here[row.source_file] for row in rows]
-        write_batch(job, _id_of("f", job, files, sorted(row.batch_id for row in rows)), Pieces(files))
-    if rows := by_reason["failed"]:
-        files = [here[row.source_file] for row in rows]
-        only = bad.where("reason = 'failed'").where(F.col("source_file").isin([file.path for file in files]))
-        pieces = Pieces(files, only.select("doc_id", "text_sha256").distinct(), sum(row.n for row in rows))
-        write_batch(job, _id_of("f", job, files, sorted(row.batch_id for row in rows)), pieces)
+    last = documents.where("reason IN ('failed', 'unreadable_file')").join(newest, ["doc_id", "annotated_at"])
+    modified_ms = F.unix_millis("source_modified_at").alias("modified_ms")
+    return last.select("doc_id", "text_sha256", "reason", "batch_id", F.col("source_file").alias("path"), modified_ms)
 
 
 def _listing_stream(job: Job) -> DataFrame:
