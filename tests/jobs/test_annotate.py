@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,17 +10,7 @@ from pathlib import Path
 import pytest
 
 from cardio_ner.report.tables import open_tables
-
-ROOT = Path(__file__).parents[2]
-SUBMIT = Path(sys.executable).with_name("spark-submit")
-
-
-def submit(*arguments: str, master: str = "local[2]", cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
-    quiet = f"-Dlog4j2.configurationFile={ROOT / 'conf/spark/log4j2-quiet.properties'}"
-    command = [SUBMIT, "--master", master, "--properties-file", ROOT / "conf/spark/local.conf"]
-    command += ["--driver-java-options", quiet, ROOT / "jobs/annotate.py", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=cwd, timeout=300, check=False)
+from submitting import ROOT, submit
 
 
 def test_help_names_every_option_and_what_is_written() -> None:

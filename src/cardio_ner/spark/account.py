@@ -101,7 +101,8 @@ class RunAccount:
 
     def __str__(self) -> str:
         told = json.loads(self.as_json())
-        head = f"{told['rows']} rows in {len(self.batches)} batches, {self.seconds:.1f} s"
+        batches = "1 batch" if len(self.batches) == 1 else f"{len(self.batches)} batches"
+        head = f"{told['rows']} rows in {batches}, {self.seconds:.1f} s"
         lines = [f"{head} ({told['rows_per_second']:.1f} rows/s, {told['tokens_per_second']:.0f} tokens/s)"]
         lines += [f"  {count:>10}  {outcome}" for outcome, count in told["rows_by_outcome"].items()]
         lines += [f"  {count:>10}  records, {language}" for language, count in told["rows_by_language"].items()]
