@@ -112,7 +112,7 @@ def write_batch(job: Job, batch_id: str, pieces: Pieces) -> None:
 def _attempt(job: Job, batch_id: str, pieces: Pieces, unreadable: Counts, *, careful: bool) -> None:
     counts = job.source.counts([f for f in pieces.files if f.path not in unreadable]) | unreadable
     readable = [file for file in pieces.files if isinstance(counts[file.path], int)]
-    frame = _quarantined(job, [file for file in pieces.files if file not in readable], counts)
+    frame = _quarantined(job, [file for file in pieces.files if isinstance(counts[file.path], str)], counts)
     job.meter.begin(_expected(counts, pieces), job.source.n_bytes(pieces.files))
     if readable:
         rows = job.source.rows(readable)
