@@ -50,7 +50,7 @@ def test_every_query_answers_alike_in_both_engines(spark: SparkSession, out: Pat
 
 def test_the_query_for_another_duckdb_needs_nothing_but_the_folder(out: Path) -> None:
     (query,) = blocks("sql duckdb")
-    assert sorted(duckdb.sql(query).fetchall()) == [("es", "DISEASE", 1), ("es", "MEDICATION", 1)]
+    assert sorted(duckdb.connect().sql(query).fetchall()) == [("es", "DISEASE", 1), ("es", "MEDICATION", 1)]
 
 
 def test_the_python_blocks_run(spark: SparkSession, out: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -218,8 +218,9 @@ def _wanted(columns: StructType, settings: Settings, where: str) -> StructType:
     given = settings.language_column if settings.language is None else None
     if given in columns.names:
         options["--language-column"] = str(given)
-    for option in options.keys() - {name for name in options if name.startswith("--keep")}:
-        _check_type(columns[options[option]].dataType, option, options[option], where)
+    for option, name in options.items():
+        if not option.startswith("--keep"):
+            _check_type(columns[name].dataType, option, name, where)
     return StructType([columns[name] for name in dict.fromkeys(options.values())])
 
 

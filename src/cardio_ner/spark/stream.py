@@ -80,10 +80,12 @@ def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None)
 
 def catch_up(job: Job, ledger: Ledger) -> None:
     """Annotate whatever is in the input and not in the ledger."""
-    letter = "r" if isinstance(job.source, FileSource) else "t"
     left = ledger.left(job.source.listing())
-    size = int(job.settings.batch_bytes) if letter == "r" else 0
-    for files in in_batches(left, size):
+    if isinstance(job.source, FileSource):
+        letter, batches = "r", list(in_batches(left, int(job.settings.batch_bytes)))
+    else:
+        letter, batches = "t", [[chunk] for chunk in left]
+    for files in batches:
         write_batch(job, _id_of(letter, job, files), Pieces(files))
         ledger.add(files)
 
