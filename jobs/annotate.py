@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cardio_ner.errors import CardioNerError
+from cardio_ner.errors import errors_as_exit
 from cardio_ner.spark.pipeline import annotate
 from cardio_ner.spark.session import session
 from cardio_ner.spark.settings import read_settings
@@ -84,28 +84,21 @@ def main(
         "precision": precision,
     }
     _refuse_contradictions(input_path, table, retry, follow)
-    spark = None
-    try:
+    with errors_as_exit():
         settings = read_settings(config, {key: value for key, value in options.items() if value is not None})
-        spark = session("cardio-ner annotate")
-        account = annotate(
-            spark,
-            str(input_path or table),
-            output,
-            settings,
-            is_table=table is not None,
-            follow_seconds=follow,
-            retry=retry is not None,
-            database=database,
-            log=lambda line: typer.echo(line, err=True),
-        )
+        with session("cardio-ner annotate") as spark:
+            account = annotate(
+                spark,
+                str(input_path or table),
+                output,
+                settings,
+                is_table=table is not None,
+                follow_seconds=follow,
+                retry=retry is not None,
+                database=database,
+                log=lambda line: typer.echo(line, err=True),
+            )
         typer.echo(account)
-    except CardioNerError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(error.exit_code) from None
-    finally:
-        if spark is not None:
-            spark.stop()
 
 
 def _refuse_contradictions(input_path: str | None, table: str | None, retry: str | None, follow: float | None) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
-from cardio_ner.errors import CardioNerError, ConfigError
+from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_ner.spark.catalog import register_database
 from cardio_ner.spark.compact import FILE_BYTES, compact
 from cardio_ner.spark.hadoop import qualified
@@ -31,21 +31,14 @@ def main(
     Exit codes: 0 done, 1 a defect or Spark's own failure, 2 wrong arguments, 3 a run holds the output, 4 a row would
     have been lost (all is as it was).
     """
-    spark = None
-    try:
+    with errors_as_exit():
         aim = _bytes_of(file_bytes)
-        spark = session("cardio-ner compact")
-        folder = qualified(spark, output)
-        made = compact(spark, folder, file_bytes=aim)
-        if database is not None:
-            register_database(spark, folder, database)
+        with session("cardio-ner compact") as spark:
+            folder = qualified(spark, output)
+            made = compact(spark, folder, file_bytes=aim)
+            if database is not None:
+                register_database(spark, folder, database)
         typer.echo(made or "one batch: nothing to merge")
-    except CardioNerError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(error.exit_code) from None
-    finally:
-        if spark is not None:
-            spark.stop()
 
 
 def _bytes_of(text: str) -> int:

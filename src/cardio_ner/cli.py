@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +15,7 @@ from rich.console import Console
 
 from cardio_ner.corpus.standoff import read_text
 from cardio_ner.document import LANGUAGES, Document
-from cardio_ner.errors import CardioNerError, InputError
+from cardio_ner.errors import InputError, errors_as_exit
 from cardio_ner.language import detect_language
 from cardio_ner.report.highlight import highlight
 from cardio_ner.report.page import print_query, print_report
@@ -28,16 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Find diseases and medications in Spanish, English and Italian cardiology records.",
 )
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """Our own errors as one line and exit code 2."""
-    try:
-        yield
-    except (CardioNerError, duckdb.Error) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
 
 
 @app.command()
@@ -52,7 +41,7 @@ def tag(
 
     console = Console()
     taggers: dict[str, Tagger] = {}
-    with _plain_errors():
+    with errors_as_exit(duckdb.Error):
         for document in _documents(files or [], language):
             model = checkpoint or document.language
             if model not in taggers:
@@ -106,7 +95,7 @@ def report(
     svg: Annotated[Path | None, typer.Option(help="Save the record as a picture")] = None,
 ) -> None:
     """Show what the job found: counts, the most frequent mentions, one record in colours."""
-    with _plain_errors():
+    with errors_as_exit(duckdb.Error):
         print_report(output, notes=notes, doc_id=doc_id, console=Console(), svg=svg)
 
 
@@ -116,5 +105,5 @@ def sql(
     query: Annotated[str, typer.Argument(help="SQL over documents, spans, spans_current and note_nlp")],
 ) -> None:
     """Ask the job's tables in SQL (DuckDB, no Spark needed)."""
-    with _plain_errors():
+    with errors_as_exit(duckdb.Error):
         print_query(open_tables(output), query, console=Console())

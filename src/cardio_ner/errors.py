@@ -20,6 +20,10 @@ records are private, messages end in logs.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class CardioNerError(Exception):
     """The root: `except CardioNerError` catches whatever this library raises on purpose."""
@@ -82,3 +86,14 @@ class FailureError(RunError):
     """More documents failed than `max_failures` allows, or a batch did not finish in all its attempts."""
 
     exit_code = 5
+
+
+@contextmanager
+def errors_as_exit(*also: type[Exception]) -> Iterator[None]:
+    """What commands run in: an error of this family, or of `also`, is one line on stderr and an exit code."""
+    family: tuple[type[Exception], ...] = (CardioNerError, *also)
+    try:
+        yield
+    except family as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(getattr(error, "exit_code", CardioNerError.exit_code)) from None

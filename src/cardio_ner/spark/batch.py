@@ -49,6 +49,8 @@ from cardio_ner.spark.udf import annotation_udf
 MAX_ATTEMPTS = 4
 TASK_BYTES = 32 * 1024**2
 """Input bytes of one tagging task, at most: a lost task costs little, progress shows."""
+ROW_BYTES = 2048
+"""What a row is taken for where a file (compressed) or a table (unknown) says less: a short note."""
 SMALL_BYTES = 256 * 1024
 """Input bytes worth a task of their own, as long as cores are idle."""
 
@@ -115,10 +117,11 @@ def _attempt(job: Job, batch_id: str, pieces: Pieces, unreadable: Counts, *, car
     frame = _quarantined(job, [file for file in pieces.files if isinstance(counts[file.path], str)], counts)
     job.meter.begin(_expected(counts, pieces), job.source.n_bytes(pieces.files))
     if readable:
+        n_bytes = max(job.source.n_bytes(readable), ROW_BYTES * _expected(counts, pieces))
         rows = job.source.rows(readable)
         if pieces.only is not None:
             rows = rows.join(F.broadcast(pieces.only), ["doc_id", "text_sha256"], "left_semi")
-        frame = _annotate(job, rows, n_bytes=job.source.n_bytes(readable), careful=careful).unionByName(frame)
+        frame = _annotate(job, rows, n_bytes=n_bytes, careful=careful).unionByName(frame)
     numbered = frame.withColumn("row_key", F.monotonically_increasing_id())
     staged = mark_copies(stage(numbered, job.output, batch_id), batch_id)
     account = account_of(staged, batch_id)

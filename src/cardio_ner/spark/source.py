@@ -2,8 +2,8 @@
 
 Contract
 - `open_source` refuses what cannot be read as asked (path, format, columns, types) before any work starts.
-- A source cuts the input into `Piece`s of rows; `rows` gives the gated rows of some pieces, each input row once, and
-  `counts` how many an independent reader finds in each.
+- A source lists the input as pieces (files, or chunks of a table); `rows` gives the gated rows of some pieces, each
+  input row once, and `counts` how many an independent reader finds in each.
 - Parquet tables of the catalog are files. Views, JDBC and other tables are cut by `pmod(xxhash64(id), n)`.
 """
 
@@ -132,8 +132,8 @@ class TableSource:
         return {file.path: self._chunks([file]).count() for file in files}
 
     def n_bytes(self, files: Sequence[File]) -> int:
-        """Unknown of a table: as if each chunk filled its batch."""
-        return len(files) * int(self.settings.batch_bytes)
+        """Unknown of a table: one each, so that progress goes by chunks."""
+        return len(files)
 
     def _chunks(self, files: Sequence[File]) -> DataFrame:
         numbers = [int(file.path.rsplit("#", 1)[1].split("/")[0]) for file in files]
