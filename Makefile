@@ -46,7 +46,7 @@ test: $(VENV)/.installed-dev ## Run the tests, but for those marked slow
 check: lint test ## Everything that CI runs: lint, then the tests
 
 lint: $(VENV)/.installed-dev ## ruff, formatting, types, and the direction of imports
-	$(BIN)/ruff check
+	$(BIN)/ruff check --no-cache
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	PYTHONPATH=training $(BIN)/lint-imports --no-logo

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from submitting import submit, submit_and_kill, write_notes
 
 from cardio_ner.report.tables import open_tables
+from submitting import submit, submit_and_kill, write_notes
 
 TEXT = "Ingresa por estenosis aórtica e infarto agudo; toma enalapril y aspirina."
 N_FILES = 6

@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pyspark
-from submitting import command, environment
 
 from poisoned_records import MARKER, POISONED, write_json_lines
+from submitting import command, environment
 
 WORK = Path(pyspark.__file__).parent / "work"
 
