@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cardio_ner.errors import CardioNerError
+from cardio_ner.errors import errors_as_exit
 from cardio_training.shipping import ship
 
 
@@ -17,11 +17,8 @@ def main(
 ) -> None:
     """Copy weights, tokenizer and manifest, and write the model card."""
     target = Path("src/cardio_ner/models") / language
-    try:
+    with errors_as_exit():
         ship(source or Path("runs") / language / "checkpoint", target, recipe_file=f"conf/training/{language}.yaml")
-    except CardioNerError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
     typer.echo(f"shipped: {target}")
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
-from cardio_ner.errors import CardioNerError
-from cardio_training.recipe import read_recipe
+from cardio_ner.errors import errors_as_exit
+from cardio_training.recipe import parse_overrides, read_recipe
 from cardio_training.run import train
 
 
@@ -24,12 +23,8 @@ def main(
     override: Annotated[list[str] | None, typer.Option("--set", help="key=value, overrides the recipe")] = None,
 ) -> None:
     """Train (or resume) a recipe and print where the checkpoint is."""
-    try:
-        overrides = {key: yaml.safe_load(value) for key, _, value in (item.partition("=") for item in override or [])}
-        folder = train(read_recipe(recipe, overrides), data=data)
-    except CardioNerError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
+    with errors_as_exit():
+        folder = train(read_recipe(recipe, parse_overrides(override)), data=data)
     typer.echo(f"checkpoint: {folder}")
 
 

@@ -1,139 +1,151 @@
-"""Trimming a vocabulary: fewer rows, the same words, the same vectors."""
+"""Learning a vocabulary: words as in serving, every character read, offsets exact."""
 
-import gzip
-import json
+import unicodedata
 from pathlib import Path
 
 import pytest
-import torch
-from tokenizers import Tokenizer
-from tokenizers.models import BPE
-from tokenizers.processors import BertProcessing
-from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from hypothesis import given, settings
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from awkward_texts import awkward_texts
 from cardio_ner.encoder import wrap_tokenizer
-from cardio_ner.errors import ConfigError
-from cardio_training import vocabulary
-from cardio_training.vocabulary import count_pieces, trim_vocabulary, unlabelled_texts
-from tiny_models import CHARACTERS, CLINICAL_TEXT, SPECIAL
+from cardio_training.pretraining_recipe import VocabularyRecipe
+from cardio_training.trimming import model_kind
+from cardio_training.vocabulary import BYTES, SPECIAL, learn_vocabulary, piece_text
+from tiny_texts import sentences
 
-N_NEEDED = len(SPECIAL) + 2 * len(CHARACTERS)
-TEXTS = ["dolor " * 9 + "aspirina " * 8 + "infarto " * 7, "heparina " * 2 + "mg"]
-
-
-@pytest.fixture
-def loaded(two_group_checkpoint: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    model = AutoModelForTokenClassification.from_pretrained(two_group_checkpoint).eval()
-    return model, AutoTokenizer.from_pretrained(two_group_checkpoint)
+SNOWMAN = "\N{SNOWMAN}"
+TEXTS = ["Estenosis aórtica. " * 30, "Acción, canción y pasión: " * 30]
 
 
-def test_the_most_used_pieces_stay_beside_all_characters_and_special_pieces(
-    loaded: tuple[PreTrainedModel, PreTrainedTokenizerFast],
+def learn(texts: list[str], **recipe: object) -> PreTrainedTokenizerFast:
+    values = {"pieces": 1_000, "common_character": 20, **recipe}
+    return learn_vocabulary(lambda: texts, VocabularyRecipe.model_validate(values), characters_of=lambda: texts)
+
+
+def pieces_of(tokenizer: PreTrainedTokenizerFast, text: str) -> list[str]:
+    return tokenizer.convert_ids_to_tokens(tokenizer.encode(text, add_special_tokens=False))
+
+
+def without_space(text: str) -> str:
+    return "".join(c for c in text if not c.isspace() and unicodedata.category(c) != "Cc")
+
+
+def test_the_vocabulary_has_the_size_asked_for_and_the_special_pieces_first(learnt: PreTrainedTokenizerFast) -> None:
+    vocabulary = learnt.get_vocab()
+    assert sorted(vocabulary.values()) == list(range(len(vocabulary)))
+    assert [vocabulary[piece] for piece in SPECIAL.values()] == [0, 1, 2, 3, 4]
+    assert len(vocabulary) <= 1_200
+    assert learnt.encode("dolor")[0] == 2
+    assert learnt.encode("dolor")[-1] == 3
+
+
+def test_a_frequent_word_is_one_piece() -> None:
+    assert pieces_of(learn(TEXTS), "estenosis aórtica") == ["estenosis", "aórtica"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=awkward_texts)
+def test_every_character_stands_in_a_token_and_the_tokens_in_the_text(
+    learnt: PreTrainedTokenizerFast, text: str
 ) -> None:
-    model, tokenizer = loaded
-    trimmed = trim_vocabulary(model, tokenizer, TEXTS, pieces=N_NEEDED + 3)
-    kept = trimmed.get_vocab()
-    assert len(kept) == len(trimmed) == N_NEEDED + 3
-    assert {piece for piece in kept if len(piece.removeprefix("##")) > 1} - set(SPECIAL) == {
-        "dolor",
-        "aspirina",
-        "infarto",
-    }
-    assert {prefix + c for prefix in ("", "##") for c in CHARACTERS} | set(SPECIAL) <= set(kept)
-    assert sorted(kept.values()) == list(range(len(kept)))
+    tokens = wrap_tokenizer(learnt)([text])[0]
+    read = [False] * len(text)
+    for start, end in zip(tokens.starts, tokens.ends, strict=True):
+        assert 0 <= start <= end <= len(text)
+        read[start:end] = [True] * (end - start)
+    assert all(seen for seen, c in zip(read, text, strict=True) if without_space(c))
+    assert all(tokens.starts[1:] >= tokens.starts[:-1])
 
 
-def test_each_piece_keeps_its_row_of_the_embedding(loaded: tuple[PreTrainedModel, PreTrainedTokenizerFast]) -> None:
-    model, tokenizer = loaded
-    before, old = model.get_input_embeddings().weight.detach().clone(), tokenizer.get_vocab()
-    trimmed = trim_vocabulary(model, tokenizer, TEXTS, pieces=N_NEEDED + 3)
-    after = model.get_input_embeddings().weight.detach()
-    assert after.shape == (N_NEEDED + 3, 32)
-    assert model.config.vocab_size == N_NEEDED + 3
-    for piece, row in trimmed.get_vocab().items():
-        assert torch.equal(after[row], before[old[piece]]), piece
-
-
-def test_a_text_without_dropped_pieces_gets_the_same_answer(
-    loaded: tuple[PreTrainedModel, PreTrainedTokenizerFast],
+@settings(max_examples=200, deadline=None)
+@given(text=awkward_texts)
+def test_words_are_those_of_bert_but_that_a_rare_character_may_stand_alone(
+    learnt: PreTrainedTokenizerFast, text: str
 ) -> None:
-    model, tokenizer = loaded
-    text = "Aspirina, infarto: dolor 5."
-    with torch.inference_mode():
-        before = model(**tokenizer(text, return_tensors="pt", padding=False)).logits
-        trimmed = trim_vocabulary(model, tokenizer, TEXTS, pieces=N_NEEDED + 3)
-        after = model(**trimmed(text, return_tensors="pt", padding=False)).logits
-    assert torch.equal(before, after)
+    tokens = wrap_tokenizer(learnt)([text])[0]
+    _, starts, ends = tokens.word_places()
+    normalized = learnt.backend_tokenizer.normalizer.normalize_str(text)
+    expected = [word for word, _ in BertPreTokenizer().pre_tokenize_str(normalized)]
+    found = "".join(without_space(text[s:e]) for s, e in zip(starts, ends, strict=True))
+    assert unicodedata.normalize("NFC", found.lower()) == unicodedata.normalize("NFC", "".join(expected).lower())
+    if model_kind(learnt) == "Unigram":
+        assert len(starts) == len(expected)
 
 
-def test_a_word_whose_piece_was_dropped_is_spelt_and_nothing_becomes_unknown(
-    loaded: tuple[PreTrainedModel, PreTrainedTokenizerFast],
+def test_an_unknown_character_is_spelt_in_bytes_or_is_one_unknown_and_its_neighbours_stay(
+    learnt: PreTrainedTokenizerFast,
 ) -> None:
-    model, tokenizer = loaded
-    trimmed = trim_vocabulary(model, tokenizer, TEXTS, pieces=N_NEEDED + 3)
-    pieces = trimmed.tokenize(CLINICAL_TEXT)
-    assert "[UNK]" not in pieces
-    assert "amiodarona" not in pieces
-    assert trimmed.tokenize("mgx") == ["m", "##g", "##x"]
+    pieces = pieces_of(learnt, f"auricular{SNOWMAN}auricular")
+    whole = pieces_of(learnt, "auricular")[0]
+    if model_kind(learnt) == "Unigram":
+        assert [BYTES.index(piece) for piece in pieces if piece in BYTES] == list(SNOWMAN.encode())
+        assert "[UNK]" not in pieces
+    else:
+        assert pieces == [whole, "[UNK]", whole]
+    tokens = wrap_tokenizer(learnt)([f"auricular {SNOWMAN}\r\nauricular"])[0]
+    assert (10, 11) in set(zip(tokens.starts.tolist(), tokens.ends.tolist(), strict=True))
 
 
-def test_fewer_pieces_than_characters_still_keeps_the_characters(
-    loaded: tuple[PreTrainedModel, PreTrainedTokenizerFast],
-) -> None:
-    model, tokenizer = loaded
-    assert len(trim_vocabulary(model, tokenizer, TEXTS, pieces=1)) == N_NEEDED
+def test_a_rare_character_gets_one_piece_and_no_part_in_words() -> None:
+    tokenizer = learn([*TEXTS, *["5 µg"] * 6], rare_character=6)
+    assert pieces_of(tokenizer, "5µg")[1] == "µ"
+    assert not any("µ" in piece for piece in tokenizer.get_vocab() if piece != "µ")
 
 
-@pytest.mark.parametrize("processor", ["template", "bert"])
-def test_the_special_tokens_of_a_window_follow_their_new_rows(
-    loaded: tuple[PreTrainedModel, PreTrainedTokenizerFast], processor: str
-) -> None:
-    model, tokenizer = loaded
-    old = tokenizer.get_vocab()
-    if processor == "bert":
-        ends = ("[SEP]", old["[SEP]"]), ("[CLS]", old["[CLS]"])
-        tokenizer.backend_tokenizer.post_processor = BertProcessing(*ends)
-    trimmed = trim_vocabulary(model, tokenizer, TEXTS, pieces=N_NEEDED + 3)
-    new, wrapped = trimmed.get_vocab(), wrap_tokenizer(trimmed)
-    assert new["[CLS]"] != old["[CLS]"]
-    assert (wrapped.prefix_ids, wrapped.suffix_ids) == ((new["[CLS]"],), (new["[SEP]"],))
-    assert wrapped.pad_id == new["[PAD]"] == model.get_input_embeddings().padding_idx == model.config.pad_token_id
-    assert trimmed.mask_token_id == new["[MASK]"]
+@pytest.mark.parametrize(
+    ("recipe", "piece"), [({}, "acción"), ({"lowercase": False}, "Acción"), ({"strip_accents": True}, "accion")]
+)
+def test_case_and_accents_are_as_the_recipe_says(recipe: dict[str, bool], piece: str) -> None:
+    assert {"acción", "Acción", "accion", "Accion"} & learn(TEXTS, **recipe).get_vocab().keys() == {piece}
 
 
-def test_the_trimmed_tokenizer_survives_its_folder(
-    loaded: tuple[PreTrainedModel, PreTrainedTokenizerFast], tmp_path: Path
-) -> None:
-    model, tokenizer = loaded
-    trimmed = trim_vocabulary(model, tokenizer, TEXTS, pieces=N_NEEDED + 3)
-    trimmed.save_pretrained(tmp_path)
-    model.save_pretrained(tmp_path)
-    again = AutoTokenizer.from_pretrained(tmp_path)
-    assert again.get_vocab() == trimmed.get_vocab()
-    assert (
-        wrap_tokenizer(again)([CLINICAL_TEXT])[0].ids.tolist()
-        == wrap_tokenizer(trimmed)([CLINICAL_TEXT])[0].ids.tolist()
-    )
-    assert AutoModelForTokenClassification.from_pretrained(tmp_path).config.vocab_size == N_NEEDED + 3
+def test_characters_may_be_counted_in_more_texts_than_the_pieces() -> None:
+    recipe = VocabularyRecipe(pieces=1_000, common_character=20, rare_character=2)
+    tokenizer = learn_vocabulary(lambda: TEXTS, recipe, characters_of=lambda: [*TEXTS, "☤", "☤"])
+    assert pieces_of(tokenizer, "☤☣") == ["☤", "[UNK]"]
 
 
-def test_another_kind_of_tokenizer_is_refused(loaded: tuple[PreTrainedModel, PreTrainedTokenizerFast]) -> None:
-    bpe = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(BPE()))
-    with pytest.raises(ConfigError, match="expected a WordPiece encoder, got BPE"):
-        trim_vocabulary(loaded[0], bpe, TEXTS, pieces=1000)
+def test_latin_and_greek_letters_have_a_piece_even_where_no_text_has_them() -> None:
+    assert pieces_of(learn(TEXTS), "ƒ Ń ω ı") == ["ƒ", "ń", "ω", "ı"]
 
 
-def test_pieces_are_counted_without_truncation(loaded: tuple[PreTrainedModel, PreTrainedTokenizerFast]) -> None:
-    backend = loaded[1].backend_tokenizer
-    backend.enable_truncation(4)
-    counts = count_pieces(backend, ["dolor " * 30, "dolor mg"])
-    assert counts == {backend.token_to_id("dolor"): 31, backend.token_to_id("mg"): 1}
+def test_a_form_feed_parts_two_words(learnt: PreTrainedTokenizerFast) -> None:
+    tokens = wrap_tokenizer(learnt)(["dolor\x0cdolor"])[0]
+    _, starts, ends = tokens.word_places()
+    assert list(zip(starts.tolist(), ends.tolist(), strict=True)) == [(0, 5), (6, 11)]
 
 
-def test_unlabelled_texts_are_read_up_to_a_bound_per_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vocabulary, "CHARS_PER_FILE", 10)
-    for name in ("b", "a"):
-        with gzip.open(tmp_path / f"{name}.jsonl.gz", "wt", encoding="utf-8") as lines:
-            lines.writelines(json.dumps({"text": f"{name}ó{n}--"}) + "\n" for n in range(9))
-    assert list(unlabelled_texts(tmp_path)) == ["aó0--", "aó1--", "bó0--", "bó1--"]
-    assert list(unlabelled_texts(tmp_path / "nothing")) == []
+def test_a_word_of_ten_thousand_letters_is_read(learnt: PreTrainedTokenizerFast) -> None:
+    tokens = wrap_tokenizer(learnt)(["auricular" * 1200])[0]
+    assert learnt.unk_token_id not in tokens.ids
+    assert tokens.ends[-1] == 9 * 1200
+
+
+def test_a_saved_vocabulary_reads_alike(learnt: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    learnt.save_pretrained(tmp_path)
+    text = f"Estenosis aórtica {SNOWMAN} 5 μg/día.\r\nDolor"
+    assert AutoTokenizer.from_pretrained(tmp_path).encode(text) == learnt.encode(text)
+
+
+@pytest.mark.parametrize(
+    ("piece", "kind", "read"),
+    [
+        ("dolor", "WordPiece", ("dolor", True)),
+        ("##osis", "WordPiece", ("osis", False)),
+        ("▁dolor", "Unigram", ("dolor", True)),
+        ("osis", "Unigram", ("osis", False)),
+        ("Ġdolor", "BPE", ("dolor", True)),
+        ("▁", "Unigram", ("", True)),
+        ("<0x41>", "Unigram", None),
+        ("[MASK]", "WordPiece", None),
+    ],
+)
+def test_a_piece_says_what_it_spells_and_where(piece: str, kind: str, read: tuple[str, bool] | None) -> None:
+    assert piece_text(piece, kind) == read
+
+
+def test_the_same_texts_give_the_same_vocabulary() -> None:
+    texts = [sentences(language, 3, number) for language in ("es", "en", "it") for number in range(20)]
+    assert learn(texts).get_vocab() == learn(list(texts)).get_vocab()

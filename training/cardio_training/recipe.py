@@ -8,11 +8,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cardio_ner.checkpoint import Boundaries
 from cardio_ner.config import read_config
 from cardio_ner.document import LANGUAGES
+from cardio_ner.errors import ConfigError
 from cardio_ner.tags import TagScheme
 from cardio_ner.windows import check_window
 
@@ -32,6 +34,10 @@ class Recipe(BaseModel):
     """Entity types of each BIO head. Types that may overlap stand in different groups."""
     held_out_fold: int | None = Field(0, ge=0, le=4)
     """Fold of cardioccc_dev that is scored and never trained on; null trains on all documents, unscored."""
+    train_weight: int = Field(1, ge=0)
+    """How often an epoch reads distemist_train and drugtemist_train (all specialities)."""
+    cardioccc_weight: int = Field(1, ge=1)
+    """How often an epoch reads the folds of cardioccc_dev that are learnt."""
     vocabulary_pieces: int | None = Field(None, ge=1000)
     """Keep only this many word pieces of the base encoder, the most used in the texts of the three languages."""
     window_tokens: int = Field(128, ge=8)
@@ -73,3 +79,17 @@ class Recipe(BaseModel):
 def read_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
     """The recipe of a YAML file, with `key: value` overrides of the command line. Raises ConfigError."""
     return read_config(path, Recipe, overrides or {}, example="conf/training/es.yaml")
+
+
+def parse_overrides(items: list[str] | None) -> dict[str, Any]:
+    """`key=value` of the command line, values as YAML. Raises ConfigError where there is no `=` or no YAML."""
+    overrides = {}
+    for item in items or []:
+        key, equals, value = item.partition("=")
+        try:
+            overrides[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            equals = ""
+        if not equals:
+            raise ConfigError(f"--set {item!r}: expected key=value, such as --set epochs=2")
+    return overrides

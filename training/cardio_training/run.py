@@ -10,7 +10,7 @@ import json
 import math
 import subprocess
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,36 +27,27 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from cardio_ner.checkpoint import MANIFEST, Checkpoint, Manifest, resolve_model
-from cardio_ner.corpus.multicardioner import LanguageCorpus, data_folder, read_multicardioner
+from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
 from cardio_ner.document import Document
 from cardio_ner.encoder import choose_dtype, wrap_tokenizer
 from cardio_ner.errors import ConfigError
 from cardio_ner.tagger import Tagger
 from cardio_ner.tags import TagScheme
-from cardio_ner.tokenization import DocumentTokenizer
-from cardio_training.dataset import Collator, EncodingReport, Example, WindowDataset, documents_digest, make_examples
+from cardio_training.dataset import Collator, EncodingReport, Example, WindowDataset, documents_digest
 from cardio_training.recipe import Recipe
+from cardio_training.splits import Split, examples_of
 from cardio_training.trainer import NerTrainer, Task, score_tasks
-from cardio_training.vocabulary import trim_vocabulary, unlabelled_texts
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """One language's documents to learn, documents held out, and the types annotated in them."""
-
-    corpus: LanguageCorpus
-    train: tuple[Document, ...]
-    held_out: tuple[Document, ...]
+from cardio_training.trimming import trim_vocabulary, unlabelled_texts
 
 
 def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     """Run the recipe (or go on with it) and return the checkpoint's folder."""
     set_seed(recipe.seed)
     data = data_folder(data)
-    splits = [_split(read_multicardioner(data, language), recipe.held_out_fold) for language in recipe.languages]
+    splits = [Split.of(read_multicardioner(data, language), recipe) for language in recipe.languages]
     model, tokenizer = build_model(recipe, splits, data)
     report = EncodingReport()
-    examples = _examples(recipe, splits, wrap_tokenizer(tokenizer), report)
+    examples = examples_of(recipe, splits, wrap_tokenizer(tokenizer), report)
     trainer = _trainer(recipe, model, tokenizer, examples, splits)
     state = recipe.output / "trainer"
     if recipe.epochs:
@@ -69,12 +60,6 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
         _write_manifest(folder, manifest.model_copy(update={"dev_scores": scores}))
     (recipe.output / "history.json").write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
     return folder
-
-
-def _split(corpus: LanguageCorpus, fold: int | None) -> Split:
-    if fold is None:
-        return Split(corpus, corpus.train + corpus.dev, ())
-    return Split(corpus, *corpus.fold(fold))
 
 
 def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
@@ -98,7 +83,7 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
     if (base / MANIFEST).exists():
         _copy_head(model, Checkpoint.open(base), scheme)
     if recipe.vocabulary_pieces is not None:
-        texts = [d.text for split in splits for d in split.train] + list(unlabelled_texts(data / "text"))
+        texts = [d.text for split in splits for d in split.learnt] + list(unlabelled_texts(data / "text"))
         tokenizer = trim_vocabulary(model, tokenizer, texts, pieces=recipe.vocabulary_pieces)
     return model, tokenizer
 
@@ -116,24 +101,6 @@ def _copy_head(model: PreTrainedModel, base: Checkpoint, scheme: TagScheme) -> N
 def _linear_head(model: PreTrainedModel) -> torch.nn.Linear:
     """The last linear layer, whatever it is called: `classifier` in BERT, `classifier.out_proj` elsewhere."""
     return [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
-
-
-def _examples(
-    recipe: Recipe, splits: Sequence[Split], tokenizer: DocumentTokenizer, report: EncodingReport
-) -> list[Example]:
-    return [
-        example
-        for split in splits
-        for example in make_examples(
-            split.train,
-            annotated=split.corpus.annotated,
-            scheme=recipe.scheme,
-            tokenizer=tokenizer,
-            window_tokens=recipe.window_tokens,
-            overlap_tokens=recipe.training_overlap_tokens,
-            report=report,
-        )
-    ]
 
 
 def _trainer(
@@ -210,7 +177,7 @@ def _manifest(recipe: Recipe, splits: Sequence[Split], report: EncodingReport) -
         base_encoder=recipe.base_encoder,
         training_data=_training_data(recipe, splits, report),
         recipe=recipe.model_dump(mode="json"),
-        git_commit=_git_commit(),
+        git_commit=git_commit(),
         licence=recipe.licence,
     )
 
@@ -229,7 +196,7 @@ def _training_data(recipe: Recipe, splits: Sequence[Split], report: EncodingRepo
     earlier = Checkpoint.open(base).manifest.training_data if (base / MANIFEST).exists() else None
     if earlier and not recipe.epochs:
         return earlier
-    trained = [document for split in splits for document in split.train]
+    trained = [document for split in splits for document in split.learnt]
     return {
         "corpus": "MultiCardioNER (10.5281/zenodo.10948354)",
         "languages": list(recipe.languages),
@@ -241,7 +208,7 @@ def _training_data(recipe: Recipe, splits: Sequence[Split], report: EncodingRepo
     }
 
 
-def _git_commit() -> str:
+def git_commit() -> str:
     """The commit that the code is at, or an empty string outside a checkout."""
     try:
         result = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)

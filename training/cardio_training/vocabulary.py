@@ -1,97 +1,143 @@
-"""Trim a WordPiece vocabulary to the pieces that the texts use: smaller embeddings, the same words.
+"""Learn one vocabulary for the three languages from the recipe's texts, weighted.
 
 Contract
-- Special pieces and every single-character piece stay, so nothing that could be read becomes unknown; a word whose
-  piece was dropped is cut into shorter pieces instead.
-- Rows of the embedding are copied, not learnt anew: a text without dropped pieces gets the same vectors as before.
-Only WordPiece (BERT) is handled, for the encoder that ships is one; another model raises ConfigError.
+- A word is what stands between white space and punctuation, as in BERT, so words of serving and of learning agree.
+- Every character survives. In `wordpiece` a rare character is a word of its own: a piece where the texts have it often
+  enough, else one [UNK] that leaves its neighbours readable. `unigram` spells it in UTF-8 bytes (256 pieces).
+- Control characters separate words; no character is deleted but accents, and these only where the recipe says so.
+Unigram: Kudo 2018 (arXiv 1804.10959), byte fallback as in SentencePiece; WordPiece: Schuster & Nakajima 2012. Both
+from Hugging Face tokenizers.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import torch
-from tokenizers import Tokenizer
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
 
-from cardio_ner.errors import ConfigError
+from cardio_training.pretraining_recipe import VocabularyRecipe
 
-CHARS_PER_FILE = 4_000_000
+SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+WORD_START = "▁"
+WORD_STARTS = (WORD_START, "Ġ")
+"""SentencePiece's, and that of byte-level BPE (RoBERTa and its kin)."""
 CONTINUATION = "##"
+BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
+ALPHABET = tuple(c for c in map(chr, [*range(0x21, 0x250), *range(0x370, 0x400)]) if c.isprintable())
+"""Latin and Greek letters and signs, which records may hold even where the texts lack them."""
+LONGEST_PIECE = 20
+LONGEST_WORD = 100_000
+"""Characters; WordPiece would answer [UNK] for a longer word."""
 
 
-def unlabelled_texts(folder: Path) -> Iterator[str]:
-    """The `text` of each line of `*.jsonl.gz` in a folder, CHARS_PER_FILE of each file; nothing if it is absent."""
-    for path in sorted(folder.glob("*.jsonl.gz")):
-        chars = 0
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                text = json.loads(line)["text"]
-                yield text
-                chars += len(text)
-                if chars >= CHARS_PER_FILE:
-                    break
-
-
-def count_pieces(tokenizer: Tokenizer, texts: Iterable[str]) -> Counter[int]:
-    """How often each piece is used."""
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    counts: Counter[int] = Counter()
-    for text in texts:
-        counts.update(tokenizer.encode(text, add_special_tokens=False).ids)
-    return counts
-
-
-def trim_vocabulary(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], *, pieces: int
+def learn_vocabulary(
+    texts: Callable[[], Iterable[str]], recipe: VocabularyRecipe, *, characters_of: Callable[[], Iterable[str]]
 ) -> PreTrainedTokenizerFast:
-    """Shrink the model's input embedding in place to `pieces` rows; return the tokenizer that fits it."""
-    spec = json.loads(tokenizer.backend_tokenizer.to_str())
-    if spec["model"]["type"] != "WordPiece":
-        raise ConfigError(f"vocabulary_pieces: expected a WordPiece encoder, got {spec['model']['type']}; leave it out")
-    vocabulary: dict[str, int] = spec["model"]["vocab"]
-    counts = count_pieces(tokenizer.backend_tokenizer, texts)
-    special = set(tokenizer.all_special_tokens)
-    needed = {p for p in vocabulary if p in special or len(p.removeprefix(CONTINUATION)) == 1}
-    used = sorted((p for p in vocabulary if p not in needed), key=lambda p: (-counts[vocabulary[p]], vocabulary[p]))
-    kept = sorted(needed | set(used[: max(0, pieces - len(needed))]), key=vocabulary.__getitem__)
-    _select_rows(model, [vocabulary[piece] for piece in kept])
-    return _rebuild(tokenizer, spec, {piece: row for row, piece in enumerate(kept)})
-
-
-def _select_rows(model: PreTrainedModel, rows: list[int]) -> None:
-    old = model.get_input_embeddings()
-    assert isinstance(old, torch.nn.Embedding)
-    padding = rows.index(old.padding_idx) if old.padding_idx in rows else None
-    new = torch.nn.Embedding(len(rows), old.embedding_dim, padding_idx=padding)
-    new.weight.data.copy_(old.weight.data[rows])
-    model.set_input_embeddings(new)
-    model.config.vocab_size = len(rows)
-    model.config.pad_token_id = padding
-
-
-def _rebuild(
-    tokenizer: PreTrainedTokenizerFast, spec: dict[str, Any], vocabulary: dict[str, int]
-) -> PreTrainedTokenizerFast:
-    """The same tokenizer over another vocabulary; the ids of its special pieces follow."""
-    spec["model"]["vocab"] = vocabulary
-    spec["padding"] = spec["truncation"] = None
-    for added in spec["added_tokens"]:
-        added["id"] = vocabulary[added["content"]]
-    processor = spec["post_processor"] or {}
-    for special in processor.get("special_tokens", {}).values():
-        special["ids"] = [vocabulary[token] for token in special["tokens"]]
-    for end in {"cls", "sep"} & processor.keys():
-        processor[end] = [processor[end][0], vocabulary[processor[end][0]]]
-    return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(json.dumps(spec)),
-        model_max_length=tokenizer.model_max_length,
-        **tokenizer.special_tokens_map,
+    """Learn pieces from `texts`, characters from `characters_of`; the tokenizer has BERT's special pieces."""
+    normalizer = _normalizer(recipe)
+    counts = count_characters(characters_of(), normalizer)
+    common = frozenset(c for c, count in counts.items() if count >= recipe.common_character)
+    seen = {c for c, count in counts.items() if count >= recipe.rare_character}
+    rare = sorted((seen | {c for c in ALPHABET if normalizer.normalize_str(c) == c}) - common)
+    learn = _learn_unigram if recipe.kind == "unigram" else _learn_wordpiece
+    tokenizer = learn(_only(texts(), normalizer, common), recipe.pieces, common, rare)
+    tokenizer.normalizer = normalizer
+    vocabulary = tokenizer.get_vocab()
+    cls, sep = SPECIAL["cls"], SPECIAL["sep"]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{cls} $A {sep}",
+        pair=f"{cls} $A {sep} $B:1 {sep}:1",
+        special_tokens=[(piece, vocabulary[piece]) for piece in (cls, sep)],
     )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, **{f"{name}_token": piece for name, piece in SPECIAL.items()}
+    )
+
+
+def piece_text(piece: str, kind: str) -> tuple[str, bool] | None:
+    """(what a piece stands for, does it begin a word?); None for special pieces and bytes, which stand for no text.
+
+    `kind` is that of tokenizer.json: WordPiece, Unigram or BPE.
+    """
+    if piece in SPECIAL.values() or piece in BYTES:
+        return None
+    if kind == "WordPiece":
+        return piece.removeprefix(CONTINUATION), not piece.startswith(CONTINUATION)
+    return piece.lstrip("".join(WORD_STARTS)), piece.startswith(WORD_STARTS)
+
+
+def count_characters(texts: Iterable[str], normalizer: normalizers.Normalizer) -> Counter[str]:
+    """How often each character occurs, as the normalizer leaves it; white space aside."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(normalizer.normalize_str(text))
+    return Counter({c: count for c, count in counts.items() if not c.isspace()})
+
+
+def _normalizer(recipe: VocabularyRecipe) -> normalizers.Normalizer:
+    steps: list[normalizers.Normalizer] = [normalizers.Replace(Regex(r"\p{Cc}"), " ")]
+    steps += [normalizers.NFD(), normalizers.StripAccents()] if recipe.strip_accents else [normalizers.NFC()]
+    if recipe.lowercase:
+        steps.append(normalizers.Lowercase())
+    return normalizers.Sequence(steps)
+
+
+def _only(texts: Iterable[str], normalizer: normalizers.Normalizer, characters: frozenset[str]) -> Iterator[str]:
+    """The texts, normalised, with a space for each rare character: it must not take a piece."""
+    table = _Blanks({ord(c): c for c in characters})
+    for text in texts:
+        yield normalizer.normalize_str(text).translate(table)
+
+
+class _Blanks(dict[int, str]):
+    """A table for str.translate that has a space for what it lacks."""
+
+    def __missing__(self, key: int) -> str:
+        return " "
+
+
+def _learn_unigram(texts: Iterable[str], pieces: int, _common: frozenset[str], _rare: Sequence[str]) -> Tokenizer:
+    """Pieces with their log-probabilities, then the bytes, as improbable as the least of them."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.BertPreTokenizer(), pre_tokenizers.Metaspace(replacement=WORD_START, prepend_scheme="always")]
+    )
+    trainer = trainers.UnigramTrainer(
+        vocab_size=pieces - len(BYTES),
+        special_tokens=list(SPECIAL.values()),
+        unk_token=SPECIAL["unk"],
+        max_piece_length=LONGEST_PIECE,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    spec = json.loads(tokenizer.to_str())["model"]
+    least = min(score for _, score in spec["vocab"])
+    vocabulary = [(piece, score) for piece, score in spec["vocab"]] + [(byte, least) for byte in BYTES]
+    tokenizer.model = models.Unigram(vocabulary, unk_id=spec["unk_id"], byte_fallback=True)
+    return tokenizer
+
+
+def _learn_wordpiece(texts: Iterable[str], pieces: int, common: frozenset[str], rare: Sequence[str]) -> Tokenizer:
+    """Pieces, then the rare characters; these are always words of their own, so they need no second form."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL["unk"]))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=pieces - len(rare),
+        # Pieces of equal count are merged in the order of their ids, and only these ids do not follow a hash table's
+        # order: named here, the same texts give the same vocabulary.
+        special_tokens=[*SPECIAL.values(), *(CONTINUATION + character for character in sorted(common))],
+        continuing_subword_prefix=CONTINUATION,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    learnt = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    vocabulary = {piece: row for row, piece in enumerate([*(piece for piece, _ in learnt), *rare])}
+    model = models.WordPiece(vocabulary, unk_token=SPECIAL["unk"], max_input_chars_per_word=LONGEST_WORD)
+    tokenizer = Tokenizer(model)
+    known = "".join(rf"\x{{{ord(character):X}}}" for character in sorted(common))
+    alone = pre_tokenizers.Split(Regex(f"[^{known}]"), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.BertPreTokenizer(), alone])
+    return tokenizer

@@ -1,0 +1,94 @@
+"""Give an encoder a new vocabulary without losing what it knows.
+
+Contract
+- A piece that both vocabularies have, at the same place of a word, keeps its row of the embedding.
+- Another piece gets the mean of the rows of the old pieces that spell the same string: where a word was cut into three,
+  its one new piece starts as what the encoder saw (as in IndoBERTweet, Koto et al. 2021, arXiv 2109.04607; WECHSEL,
+  Minixhofer et al. 2022, arXiv 2112.06598, and FOCUS, Dobler & de Melo 2023, arXiv 2305.14481, weight old rows by
+  similarity of meaning instead, which wants static vectors that we do not have).
+- Bytes and pieces that the old vocabulary cannot spell are drawn around the mean row with the rows' own spread.
+- All other weights stay. The head for masked words is new where the encoder has none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from cardio_ner.errors import ConfigError
+from cardio_training.trimming import model_kind
+from cardio_training.vocabulary import CONTINUATION, SPECIAL, piece_text
+
+
+@dataclass(frozen=True, slots=True)
+class CarryOver:
+    """How many pieces were copied, composed of several old ones, and drawn anew."""
+
+    copied: int
+    composed: int
+    drawn: int
+
+
+def carry_over(
+    model: PreTrainedModel, old: PreTrainedTokenizerFast, new: PreTrainedTokenizerFast, *, seed: int
+) -> CarryOver:
+    """Replace the model's embedding (and the tied output layer) in place by one for the new vocabulary.
+
+    Raises ConfigError where the old vocabulary is no WordPiece.
+    """
+    if model_kind(old) != "WordPiece":
+        raise ConfigError(f"base_encoder: expected a WordPiece vocabulary to carry over, got {model_kind(old)}")
+    embedding = model.get_input_embeddings()
+    if not isinstance(embedding, torch.nn.Embedding):
+        raise ConfigError(f"base_encoder: {type(model).__name__} has no table of embeddings: expected a BERT-like one")
+    old_rows = embedding.weight.detach().clone()
+    pieces = sorted(new.get_vocab().items(), key=lambda item: item[1])
+    kind = model_kind(new)
+    inner = _inner_tokenizer(old)
+    found = [_old_ids(piece, kind, old, inner) for piece, _ in pieces]
+    generator = torch.Generator().manual_seed(seed)
+    spread, mean = old_rows.std(dim=0), old_rows.mean(dim=0)
+    drawn = mean + spread * torch.randn(len(pieces), old_rows.shape[1], generator=generator)
+    rows = torch.stack([old_rows[ids].mean(dim=0) if ids else drawn[row] for row, ids in enumerate(found)])
+    model.resize_token_embeddings(len(pieces), mean_resizing=False)
+    table = model.get_input_embeddings()
+    assert isinstance(table, torch.nn.Embedding)
+    table.weight.data.copy_(rows)
+    table.padding_idx = model.config.pad_token_id = new.pad_token_id
+    lengths = [len(ids) for ids in found]
+    return CarryOver(lengths.count(1), sum(n > 1 for n in lengths), lengths.count(0))
+
+
+def _inner_tokenizer(old: PreTrainedTokenizerFast) -> Tokenizer:
+    """Cuts what stands within a word: the old tokenizer over its continuation pieces alone."""
+    inner = Tokenizer.from_str(old.backend_tokenizer.to_str())
+    unknown = str(old.unk_token)
+    vocabulary = {
+        piece.removeprefix(CONTINUATION): row
+        for piece, row in old.get_vocab().items()
+        if piece.startswith(CONTINUATION) or piece == unknown
+    }
+    inner.model = WordPiece(vocabulary, unk_token=unknown, continuing_subword_prefix="")
+    inner.no_truncation()
+    inner.no_padding()
+    return inner
+
+
+def _old_ids(piece: str, kind: str, old: PreTrainedTokenizerFast, inner: Tokenizer) -> list[int]:
+    """The old pieces that spell the same string at the same place of a word; none where that cannot be said."""
+    for name, special in SPECIAL.items():
+        if piece == special:
+            row = getattr(old, f"{name}_token_id")
+            return [] if row is None else [row]
+    read = piece_text(piece, kind)
+    if read is None or not read[0]:
+        return []
+    text, begins = read
+    ids: list[int] = (
+        old.encode(text, add_special_tokens=False) if begins else inner.encode(text, add_special_tokens=False).ids
+    )
+    return [] if old.unk_token_id in ids else ids

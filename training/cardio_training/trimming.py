@@ -1,0 +1,103 @@
+"""Trim a WordPiece vocabulary to the pieces that the texts use: smaller embeddings, the same words.
+
+Contract
+- Special pieces and every single-character piece stay, so nothing that could be read becomes unknown; a word whose
+  piece was dropped is cut into shorter pieces instead.
+- Rows of the embedding are copied, not learnt anew: a text without dropped pieces gets the same vectors as before.
+Only WordPiece (BERT) is handled, for the encoder that ships is one; another model raises ConfigError.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from cardio_ner.errors import ConfigError
+
+CHARS_PER_FILE = 4_000_000
+CONTINUATION = "##"
+
+
+def unlabelled_texts(folder: Path) -> Iterator[str]:
+    """The `text` of each line of `*.jsonl.gz` in a folder, CHARS_PER_FILE of each file; nothing if it is absent."""
+    for path in sorted(folder.glob("*.jsonl.gz")):
+        chars = 0
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                text = json.loads(line)["text"]
+                yield text
+                chars += len(text)
+                if chars >= CHARS_PER_FILE:
+                    break
+
+
+def model_kind(tokenizer: PreTrainedTokenizerFast) -> str:
+    """WordPiece, Unigram, BPE or WordLevel, as tokenizer.json says."""
+    kind: str = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["type"]
+    return kind
+
+
+def count_pieces(tokenizer: Tokenizer, texts: Iterable[str]) -> Counter[int]:
+    """How often each piece is used."""
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    counts: Counter[int] = Counter()
+    for text in texts:
+        counts.update(tokenizer.encode(text, add_special_tokens=False).ids)
+    return counts
+
+
+def trim_vocabulary(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], *, pieces: int
+) -> PreTrainedTokenizerFast:
+    """Shrink the model's input embedding in place to `pieces` rows; return the tokenizer that fits it."""
+    spec = json.loads(tokenizer.backend_tokenizer.to_str())
+    if spec["model"]["type"] != "WordPiece":
+        raise ConfigError(f"vocabulary_pieces: expected a WordPiece encoder, got {spec['model']['type']}; leave it out")
+    vocabulary: dict[str, int] = spec["model"]["vocab"]
+    counts = count_pieces(tokenizer.backend_tokenizer, texts)
+    special = set(tokenizer.all_special_tokens)
+    needed = {p for p in vocabulary if p in special or len(p.removeprefix(CONTINUATION)) == 1}
+    used = sorted((p for p in vocabulary if p not in needed), key=lambda p: (-counts[vocabulary[p]], vocabulary[p]))
+    kept = sorted(needed | set(used[: max(0, pieces - len(needed))]), key=vocabulary.__getitem__)
+    _select_rows(model, [vocabulary[piece] for piece in kept])
+    return _rebuild(tokenizer, spec, {piece: row for row, piece in enumerate(kept)})
+
+
+def _select_rows(model: PreTrainedModel, rows: list[int]) -> None:
+    old = model.get_input_embeddings()
+    assert isinstance(old, torch.nn.Embedding)
+    padding = rows.index(old.padding_idx) if old.padding_idx in rows else None
+    new = torch.nn.Embedding(len(rows), old.embedding_dim, padding_idx=padding)
+    new.weight.data.copy_(old.weight.data[rows])
+    model.set_input_embeddings(new)
+    model.config.vocab_size = len(rows)
+    model.config.pad_token_id = padding
+
+
+def _rebuild(
+    tokenizer: PreTrainedTokenizerFast, spec: dict[str, Any], vocabulary: dict[str, int]
+) -> PreTrainedTokenizerFast:
+    """The same tokenizer over another vocabulary; the ids of its special pieces follow."""
+    spec["model"]["vocab"] = vocabulary
+    spec["padding"] = spec["truncation"] = None
+    for added in spec["added_tokens"]:
+        added["id"] = vocabulary[added["content"]]
+    processor = spec["post_processor"] or {}
+    for special in processor.get("special_tokens", {}).values():
+        special["ids"] = [vocabulary[token] for token in special["tokens"]]
+    for end in {"cls", "sep"} & processor.keys():
+        processor[end] = [processor[end][0], vocabulary[processor[end][0]]]
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(spec)),
+        model_max_length=tokenizer.model_max_length,
+        **tokenizer.special_tokens_map,
+    )
