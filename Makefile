@@ -17,7 +17,7 @@ unexport SPARK_HOME SPARK_CONF_DIR PYTHONHOME
 WITH_JAVA = JAVA_HOME=$$(sh docker/java.sh "$(VENV)") && export JAVA_HOME &&
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist test check lint format train clean
+.PHONY: help setup demo dist test check lint format train pretrain clean
 
 help: ## Show this list
 	@echo 'make TARGET [PYTHON=$(PYTHON)] [VENV=$(VENV)]'
@@ -56,8 +56,13 @@ format: $(VENV)/.installed-dev ## Format the code and repair what ruff can
 	$(BIN)/ruff format
 
 # glibc gives large buffers back after each step and faults them in again: keeping them is worth 15 to 30 % on a CPU.
+KEEP_BUFFERS = MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000
+
 train: $(VENV)/.installed-train ## Train a checkpoint: make train RECIPE=conf/training/es.yaml
-	MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 $(BIN)/python training/train.py $(RECIPE)
+	$(KEEP_BUFFERS) $(BIN)/python training/train.py $(RECIPE)
+
+pretrain: $(VENV)/.installed-train ## Pre-train the encoder of conf/pretraining.yaml (hours on a CPU; stopped, it resumes)
+	$(KEEP_BUFFERS) $(BIN)/python training/pretrain.py conf/pretraining.yaml
 
 clean: ## Remove build outputs and caches (the virtual environment and trained runs stay)
 	rm -rf build dist spark-warehouse metastore_db derby.log

@@ -73,8 +73,9 @@ def _inner_tokenizer(old: PreTrainedTokenizerFast) -> Tokenizer:
         if piece.startswith(CONTINUATION) or piece == unknown
     }
     inner.model = WordPiece(vocabulary, unk_token=unknown, continuing_subword_prefix="")
-    inner.no_truncation()
-    inner.no_padding()
+    for tokenizer in (inner, old.backend_tokenizer):
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
     return inner
 
 
@@ -88,7 +89,5 @@ def _old_ids(piece: str, kind: str, old: PreTrainedTokenizerFast, inner: Tokeniz
     if read is None or not read[0]:
         return []
     text, begins = read
-    ids: list[int] = (
-        old.encode(text, add_special_tokens=False) if begins else inner.encode(text, add_special_tokens=False).ids
-    )
+    ids = (old.backend_tokenizer if begins else inner).encode(text, add_special_tokens=False).ids
     return [] if old.unk_token_id in ids else ids

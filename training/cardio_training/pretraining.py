@@ -8,7 +8,8 @@ accuracy of hidden words in held-out texts. `start_encoder(recipe)` is its first
 from __future__ import annotations
 
 import json
-import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from transformers import (
     set_seed,
 )
 from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils import logging as transformers_logging
 
 from cardio_ner.checkpoint import resolve_model
 from cardio_ner.corpus.multicardioner import data_folder
@@ -42,7 +44,6 @@ from cardio_training.vocabulary import learn_vocabulary
 
 MANIFEST = "pretraining.json"
 STEPS_PER_LOG = 20
-logger = logging.getLogger(__name__)
 
 
 def start_encoder(recipe: PretrainingRecipe, *, data: Path | None = None) -> Path:
@@ -53,7 +54,8 @@ def start_encoder(recipe: PretrainingRecipe, *, data: Path | None = None) -> Pat
     set_seed(recipe.seed)
     base = resolve_model(recipe.base_encoder)
     tokenizer = _fast_tokenizer(base)
-    model = AutoModelForMaskedLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
+    with _no_load_report():
+        model = AutoModelForMaskedLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
     counts: dict[str, int] = {}
     if recipe.vocabulary is not None:
         learnt = _learn(recipe, recipe.vocabulary, data_folder(data))
@@ -215,6 +217,17 @@ def _learn(recipe: PretrainingRecipe, vocabulary: VocabularyRecipe, data: Path) 
     return learn_vocabulary(
         lambda: weighted_texts(own, data), vocabulary, characters_of=lambda: weighted_texts(sources, data)
     )
+
+
+@contextmanager
+def _no_load_report() -> Iterator[None]:
+    """A sentence encoder has no head for masked words, and is called corrupted for it: here that is as expected."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)
 
 
 def _fast_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
