@@ -92,7 +92,13 @@ def test_rows_come_with_their_place_in_the_run() -> None:
     row, place = rows[11]
     assert place == 11
     assert row.tolist() == texts.ids[rows.order[11]].tolist()
-    assert RowsInOrder.all_held_out(texts, "es").order.tolist() == [50, 51, 52, 53, 54]
+
+
+def test_held_out_rows_are_all_or_so_many_spread_over_them() -> None:
+    texts = PackedTexts(np.zeros((55, 4), dtype=np.uint16), REGIONS, "digest")
+    assert RowsInOrder.held_out(texts, "es", 9).order.tolist() == [50, 51, 52, 53, 54]
+    assert RowsInOrder.held_out(texts, "es", 3).order.tolist() == [50, 52, 54]
+    assert RowsInOrder.held_out(texts, "es", 1).order.tolist() == [50]
 
 
 def test_continuation_pieces_begin_no_word(two_group_checkpoint: Path, learnt: PreTrainedTokenizerFast) -> None:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM, AutoTokenizer, TrainerCallback
 
 from cardio_ner.document import DISEASE
+from cardio_ner.encoder import choose_device, choose_dtype
 from cardio_ner.errors import ConfigError
 from cardio_training import pretraining
 from cardio_training.pretraining import hidden_logits, pretrain, start_encoder
@@ -129,6 +130,25 @@ def test_fine_tuning_starts_from_the_encoder(finished: PretrainingRecipe, text_d
     )
     folder = train(recipe, data=text_data)
     assert json.loads((folder / "config.json").read_text())["vocab_size"] == len(AutoTokenizer.from_pretrained(folder))
+
+
+def test_it_computes_in_the_precision_that_the_device_is_fast_in(
+    small_recipe: PretrainingRecipe,
+    text_data: Path,
+    two_group_checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = set()
+
+    def watched(model: object, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        logits, labels = hidden_logits(model, inputs)
+        seen.add(logits.dtype)
+        return logits, labels
+
+    monkeypatch.setattr(pretraining, "hidden_logits", watched)
+    pretrain(recipe_of(small_recipe, tmp_path, two_group_checkpoint, vocabulary=None, tokens=256), data=text_data)
+    assert seen == {choose_dtype("auto", choose_device())}
 
 
 def test_without_a_vocabulary_of_its_own_the_encoder_keeps_the_base_one(

@@ -6,6 +6,7 @@ at least); a word without punctuation is what serving calls a word and holds a l
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ class Fertility:
     letter_words: int
     letter_pieces: int
     unknown_characters: int
-    """Characters, white space aside, that stand in no piece or in an unknown one."""
+    """Characters that stand in no piece or in an unknown one; white space and accents set on their own aside."""
 
 
 def measure_fertility(encoder: Path, texts: Sequence[str]) -> Fertility:
@@ -44,5 +45,9 @@ def measure_fertility(encoder: Path, texts: Sequence[str]) -> Fertility:
         for start, end, piece in zip(tokens.starts, tokens.ends, tokens.ids, strict=True):
             if piece != hub_tokenizer.unk_token_id:
                 read[start:end] = b"\1" * (end - start)
-        unknown += sum(not seen and not character.isspace() for seen, character in zip(read, text, strict=True))
+        unknown += sum(not seen and _is_written(character) for seen, character in zip(read, text, strict=True))
     return Fertility(words, pieces, letter_words, letter_pieces, unknown)
+
+
+def _is_written(character: str) -> bool:
+    return not character.isspace() and unicodedata.category(character) != "Mn"

@@ -52,10 +52,11 @@ class RowsInOrder(Dataset[tuple[NDArray[np.uint16], int]]):
         return cls(texts, np.concatenate(passes)[:rows])
 
     @classmethod
-    def all_held_out(cls, texts: PackedTexts, language: str) -> RowsInOrder:
-        """The held-out rows of a language, in their order."""
-        rows = [np.arange(r.first, r.first + r.rows) for r in texts.regions if r.held_out and r.language == language]
-        return cls(texts, np.concatenate(rows))
+    def held_out(cls, texts: PackedTexts, language: str, at_most: int) -> RowsInOrder:
+        """The held-out rows of a language, or as many as asked for, spread evenly over them."""
+        parts = [np.arange(r.first, r.first + r.rows) for r in texts.regions if r.held_out and r.language == language]
+        rows = np.concatenate(parts)
+        return cls(texts, rows[np.unique(np.linspace(0, len(rows) - 1, min(at_most, len(rows))).round().astype(int))])
 
     def __len__(self) -> int:
         return len(self.order)

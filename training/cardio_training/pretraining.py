@@ -98,7 +98,8 @@ class MaskedWordTrainer(Trainer):
 
     def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], *_: Any, **__: Any) -> torch.Tensor:
         """Mean cross-entropy over the hidden tokens of `input_ids` and `labels` [B, T]."""
-        logits_NV, labels_N = hidden_logits(model, inputs)
+        with self.accelerator.autocast():  # Trainer's own covers model.forward alone
+            logits_NV, labels_N = hidden_logits(model, inputs)
         return cross_entropy(logits_NV.float(), labels_N)
 
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
@@ -108,7 +109,7 @@ class MaskedWordTrainer(Trainer):
         for language, rows in self.held_out.items():
             loss, right, count = 0.0, 0, 0
             for inputs in self.get_test_dataloader(rows):
-                with torch.inference_mode(), self.compute_loss_context_manager():
+                with torch.inference_mode(), self.accelerator.autocast():
                     logits_NV, labels_N = hidden_logits(model, self._prepare_inputs(inputs))
                 loss += float(cross_entropy(logits_NV.float(), labels_N, reduction="sum"))
                 right += int((logits_NV.argmax(-1) == labels_N).sum())
@@ -172,12 +173,13 @@ def _trainer(
     kept = {
         max(1, round(share * recipe.steps)): recipe.output / f"encoder-{round(100 * share)}" for share in recipe.keep_at
     }
+    held_out = {code: RowsInOrder.held_out(texts, code, recipe.held_out_rows) for code in texts.languages()}
     return MaskedWordTrainer(
-        held_out={language: RowsInOrder.all_held_out(texts, language) for language in texts.languages()},
+        held_out=held_out,
         model=model,
         args=_arguments(recipe),
         train_dataset=RowsInOrder.plan(texts, recipe.steps * recipe.batch_rows, recipe.seed),
-        eval_dataset=RowsInOrder.all_held_out(texts, texts.languages()[0]),
+        eval_dataset=next(iter(held_out.values())),
         data_collator=collator,
         callbacks=[KeepEncoders(kept, tokenizer, manifest(recipe, texts, 0, {}))],
     )

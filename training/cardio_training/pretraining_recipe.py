@@ -75,6 +75,8 @@ class PretrainingRecipe(BaseModel):
     """Folds of cardioccc_dev that may be read. The others stay unseen, and only they are a fair test."""
     held_out_share: float = Field(0.01, gt=0, lt=0.5)
     """Share of the texts that are only scored; drawn by digest, so equal texts fall on the same side."""
+    held_out_rows: int = Field(384, ge=1)
+    """Rows scored per language, at most: scoring costs as much as learning a third of them."""
     row_tokens: int = Field(128, ge=16, multiple_of=ROW_STEP)
     """Length of a packed sequence, special tokens included."""
     batch_rows: int = Field(64, ge=1)
@@ -89,7 +91,7 @@ class PretrainingRecipe(BaseModel):
     weight_decay: float = Field(0.01, ge=0)
     save_every_tokens: int = Field(1_000_000, ge=1)
     """How much a killed run loses at most."""
-    score_every_tokens: int = Field(4_000_000, ge=1)
+    score_every_tokens: int = Field(5_000_000, ge=1)
     keep_at: tuple[float, ...] = ()
     """Shares of the run after which the encoder of that moment is kept, as `encoder-33` for 0.33."""
     seed: int = 13
