@@ -13,13 +13,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cardio_ner.checkpoint import resolve_model
 from cardio_ner.corpus.multicardioner import N_FOLDS, data_folder, read_multicardioner
 from cardio_ner.document import LANGUAGES
-from cardio_ner.errors import errors_as_exit
+from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_training.fertility import Fertility, measure_fertility
-from cardio_training.pretraining import start_encoder
 from cardio_training.pretraining_recipe import read_pretraining_recipe
 from cardio_training.recipe import parse_overrides
+from cardio_training.starting import start_encoder
 
 
 def main(
@@ -28,14 +29,16 @@ def main(
         Path | None, typer.Option(help="Folder that holds text/ and multicardioner/; default: CARDIO_NER_DATA")
     ] = None,
     override: Annotated[list[str] | None, typer.Option("--set", help="key=value, overrides the recipe")] = None,
-    encoder: Annotated[Path | None, typer.Option(help="Measure this encoder's vocabulary; nothing is learnt")] = None,
+    encoder: Annotated[str | None, typer.Option(help="Measure this encoder's vocabulary; nothing is learnt")] = None,
 ) -> None:
     """Learn (or open) the recipe's vocabulary, and measure it on unseen cardiology."""
     with errors_as_exit():
         data = data_folder(data)
         settings = read_pretraining_recipe(recipe, parse_overrides(override))
-        folder = encoder or start_encoder(settings, data=data)
         unseen = [fold for fold in range(N_FOLDS) if fold not in settings.cardioccc_folds]
+        if not unseen:
+            raise ConfigError("cardioccc_folds: all are read: expected one at least to be left to measure on")
+        folder = resolve_model(encoder) if encoder else start_encoder(settings, data=data)
         measured = {
             language: measure_fertility(folder, [d.text for fold in unseen for d in corpus.fold(fold)[1]])
             for language, corpus in ((language, read_multicardioner(data, language)) for language in LANGUAGES)

@@ -84,3 +84,15 @@ def test_every_learnt_piece_gets_a_row(
     assert counts.copied + counts.composed + counts.drawn == len(learnt) == len(rows(model))
     assert rows(model).isfinite().all()
     assert counts.copied > 40
+
+
+def test_the_bias_of_the_output_layer_follows_its_piece(model: PreTrainedModel, old: PreTrainedTokenizerFast) -> None:
+    bias = model.get_output_embeddings().bias
+    torch.nn.init.normal_(bias)
+    before, at = bias.detach().clone(), old.get_vocab()
+    new = wordpiece_of(["infarto", "##orina", "Ω"])
+    carry_over(model, old, new, seed=3)
+    after, now = model.get_output_embeddings().bias.detach(), new.get_vocab()
+    assert after[now["infarto"]] == before[at["infarto"]]
+    assert torch.isclose(after[now["##orina"]], before[[at["##or"], at["##ina"]]].mean())
+    assert torch.isclose(after[now["Ω"]], before.mean())

@@ -1,6 +1,8 @@
 """Texts packed into rows: nothing lost but a source's last tokens, nothing tokenised twice, held-out texts apart."""
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from cardio_ner.errors import ConfigError
 from cardio_training.packing import PackedTexts, pack_texts
-from cardio_training.pretraining_recipe import PretrainingRecipe
-from cardio_training.texts import is_held_out, read_source, sources_of
+from cardio_training.pretraining_recipe import PretrainingRecipe, Texts
+from cardio_training.texts import _corpus, is_held_out, read_source, sources_of
 
 INNER_TOKENS = 30
 
@@ -89,11 +91,53 @@ def test_the_array_is_written_once_and_again_for_another_recipe(
     folder = tmp_path / "tokens"
     first = pack_texts(small_recipe, bert_tokenizer, text_data, folder)
     written = (folder / "ids.u16").stat().st_mtime_ns
-    assert pack_texts(small_recipe, bert_tokenizer, text_data, folder).digest == first.digest
+    assert pack_texts(small_recipe, bert_tokenizer, text_data, folder).sha256 == first.sha256
     assert (folder / "ids.u16").stat().st_mtime_ns == written
     other = small_recipe.model_copy(update={"row_tokens": 40})
     assert pack_texts(other, bert_tokenizer, text_data, folder).ids.shape[1] == 38
     assert not list(tmp_path.glob("*.building"))
+
+
+def test_a_text_that_changed_is_packed_anew_and_the_digest_says_so(
+    text_data: Path, small_recipe: PretrainingRecipe, bert_tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(text_data, tmp_path / "data"))
+    before = pack_texts(small_recipe, bert_tokenizer, data, tmp_path / "tokens").sha256
+    assert before == hashlib.sha256((tmp_path / "tokens/ids.u16").read_bytes()).hexdigest()
+    note = next((data / "multicardioner/track2/drugtemist_train/es/brat").glob("*.txt"))
+    twin = data / "multicardioner/track1/distemist_train/brat" / note.name
+    for file in (note, twin):
+        file.write_text(file.read_text(encoding="utf-8").replace("dolor", "color"), encoding="utf-8")
+    _corpus.cache_clear()
+    assert pack_texts(small_recipe, bert_tokenizer, data, tmp_path / "tokens").sha256 != before
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"row_tokens": 65536}, "they fill no row of 65536 tokens: add texts, or lower row_tokens"),
+        ({"held_out_share": 1e-9}, "held_out_share 1e-09: it leaves no row of en, es, it to score"),
+    ],
+)
+def test_too_little_text_is_said(
+    text_data: Path,
+    small_recipe: PretrainingRecipe,
+    bert_tokenizer: PreTrainedTokenizerFast,
+    tmp_path: Path,
+    changes: dict[str, float],
+    complaint: str,
+) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        pack_texts(small_recipe.model_copy(update=changes), bert_tokenizer, text_data, tmp_path / "tokens")
+
+
+def test_an_empty_source_is_said(
+    small_recipe: PretrainingRecipe, bert_tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    recipe = small_recipe.model_copy(update={"texts": Texts(files={"empty.jsonl": 1})})
+    with pytest.raises(ConfigError, match=r"empty\.jsonl holds no text: set its weight to 0"):
+        pack_texts(recipe, bert_tokenizer, tmp_path, tmp_path / "tokens")
 
 
 def test_a_broken_source_leaves_no_array_behind(
@@ -104,7 +148,7 @@ def test_a_broken_source_leaves_no_array_behind(
     recipe = small_recipe.model_copy(
         update={"texts": small_recipe.texts.model_copy(update={"files": {"mixed.jsonl": 1}})}
     )
-    with pytest.raises(ConfigError, match=r"mixed\.jsonl holds texts in es and it: expected one language"):
+    with pytest.raises(ConfigError, match=r"mixed\.jsonl is in es and it: expected one language a file"):
         pack_texts(recipe, bert_tokenizer, tmp_path, tmp_path / "tokens")
     assert not (tmp_path / "tokens").exists()
 

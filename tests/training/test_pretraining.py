@@ -6,19 +6,31 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForMaskedLM, AutoTokenizer, TrainerCallback
+from transformers import (
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    DistilBertConfig,
+    DistilBertForMaskedLM,
+    TrainerCallback,
+    get_scheduler,
+)
 
 from cardio_ner.document import DISEASE
 from cardio_ner.encoder import choose_device, choose_dtype
 from cardio_ner.errors import ConfigError
-from cardio_training import pretraining
-from cardio_training.pretraining import hidden_logits, pretrain, start_encoder
+from cardio_training import masked_words
+from cardio_training.masked_words import hidden_logits
+from cardio_training.masking import MaskingCollator, RowsInOrder, word_starts
+from cardio_training.packing import PackedTexts, Region
+from cardio_training.pretraining import _arguments, pretrain
 from cardio_training.pretraining_recipe import PretrainingRecipe, read_pretraining_recipe
 from cardio_training.recipe import Recipe
 from cardio_training.run import train
+from cardio_training.starting import start_encoder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -44,14 +56,19 @@ def finished(
     return recipe
 
 
+def scored_steps(output: Path) -> list[int]:
+    history = json.loads((output / "history.json").read_text())
+    return [entry["step"] for entry in history if "eval_es_loss" in entry]
+
+
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "model.safetensors")
 
 
 def test_the_curves_hold_loss_and_accuracy_per_language_and_the_loss_falls(finished: PretrainingRecipe) -> None:
+    assert scored_steps(finished.output) == [0, 6, 12, 18, 24, 30, 36, 39]
     history = json.loads((finished.output / "history.json").read_text())
     scored = [entry for entry in history if "eval_es_loss" in entry]
-    assert [entry["step"] for entry in scored] == [0, 6, 12, 18, 24, 30, 36, 39]
     for language in ("es", "en", "it"):
         assert scored[-1][f"eval_{language}_loss"] < 0.7 * scored[0][f"eval_{language}_loss"]
         assert scored[-1][f"eval_{language}_accuracy"] > scored[0][f"eval_{language}_accuracy"]
@@ -66,7 +83,10 @@ def test_the_encoder_is_fp16_and_says_what_it_was_made_from(finished: Pretrainin
     assert facts["recipe"]["masking"] == 0.25
     assert {region["source"] for region in facts["texts"]["regions"]} >= {"text/notes.it.jsonl.gz", "held out"}
     kept = json.loads((finished.output / "encoder-50/pretraining.json").read_text())
-    assert kept["step"] == 20
+    assert (kept["step"], kept["tokens"]) == (20, 20 * 8 * 32)
+    assert facts["held_out"].keys() == {
+        f"eval_{code}_{what}" for code in ("es", "en", "it") for what in ("loss", "accuracy")
+    }
     middle, end = weights_of(finished.output / "encoder-50"), weights_of(folder)
     assert middle.keys() == end.keys()
     assert not all(torch.equal(middle[name], end[name]) for name in end)
@@ -81,12 +101,12 @@ def test_a_killed_run_goes_on_where_it_last_saved_and_ends_with_the_same_weights
                 raise KeyboardInterrupt
 
     broken = finished.model_copy(update={"output": tmp_path})
-    plain = pretraining.MaskedWordTrainer.__init__
+    plain = masked_words.MaskedWordTrainer.__init__
 
-    def killed(self: pretraining.MaskedWordTrainer, **kwargs: object) -> None:
+    def killed(self: masked_words.MaskedWordTrainer, **kwargs: object) -> None:
         plain(self, **{**kwargs, "callbacks": [*kwargs["callbacks"], Kill()]})
 
-    monkeypatch.setattr(pretraining.MaskedWordTrainer, "__init__", killed)
+    monkeypatch.setattr(masked_words.MaskedWordTrainer, "__init__", killed)
     with pytest.raises(KeyboardInterrupt):
         pretrain(broken, data=text_data)
     monkeypatch.undo()
@@ -97,8 +117,7 @@ def test_a_killed_run_goes_on_where_it_last_saved_and_ends_with_the_same_weights
     pretrain(broken, data=text_data)
     expected, found = weights_of(finished.output / "encoder"), weights_of(tmp_path / "encoder")
     assert all(torch.equal(expected[name], found[name]) for name in expected)
-    first_of_resumed = json.loads((tmp_path / "history.json").read_text())
-    assert [e["step"] for e in first_of_resumed if "eval_es_loss" in e][-1] == 39
+    assert scored_steps(tmp_path) == scored_steps(finished.output)
 
 
 def test_the_output_layer_sees_the_hidden_tokens_alone_and_answers_as_the_whole_model_would(
@@ -146,7 +165,7 @@ def test_it_computes_in_the_precision_that_the_device_is_fast_in(
         seen.add(logits.dtype)
         return logits, labels
 
-    monkeypatch.setattr(pretraining, "hidden_logits", watched)
+    monkeypatch.setattr(masked_words, "hidden_logits", watched)
     pretrain(recipe_of(small_recipe, tmp_path, two_group_checkpoint, vocabulary=None, tokens=256), data=text_data)
     assert seen == {choose_dtype("auto", choose_device())}
 
@@ -170,6 +189,76 @@ def test_a_start_that_stands_is_not_made_again(finished: PretrainingRecipe, text
     assert (finished.output / "start/model.safetensors").stat().st_mtime_ns == before
 
 
+def test_another_recipe_may_not_go_on_in_the_folder(finished: PretrainingRecipe, text_data: Path) -> None:
+    faster = finished.model_copy(update={"learning_rate": 0.5})
+    with pytest.raises(ConfigError, match=r"begun with learning_rate 0\.005, the recipe says 0\.5: give another"):
+        pretrain(faster, data=text_data)
+    with pytest.raises(ConfigError, match="begun with seed 13, the recipe says 14"):
+        start_encoder(finished.model_copy(update={"seed": 14}), data=text_data)
+    scored_oftener = finished.model_copy(update={"score_every_tokens": 256})
+    assert pretrain(scored_oftener, data=text_data) == finished.output / "encoder"
+
+
+def test_a_base_that_is_no_bert_with_wordpieces_is_refused(
+    small_recipe: PretrainingRecipe, text_data: Path, two_group_checkpoint: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="row_tokens 1024: the base encoder has 128 positions"):
+        start_encoder(recipe_of(small_recipe, tmp_path / "a", two_group_checkpoint, row_tokens=1024), data=text_data)
+    tokenizer = AutoTokenizer.from_pretrained(two_group_checkpoint)
+    config = DistilBertConfig(vocab_size=len(tokenizer), dim=32, n_layers=1, n_heads=2, hidden_dim=64)
+    DistilBertForMaskedLM(config).save_pretrained(tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    with pytest.raises(ConfigError, match="distilbert with WordPiece pieces: pre-training expects a bert"):
+        start_encoder(recipe_of(small_recipe, tmp_path / "b", tmp_path / "base"), data=text_data)
+
+
+def test_the_learning_rate_rises_stands_and_falls_to_nought(small_recipe: PretrainingRecipe) -> None:
+    recipe = small_recipe.model_copy(update={"tokens": 100 * 8 * 32, "warmup_share": 0.1, "decay_share": 0.2})
+    arguments = _arguments(recipe, score_first=False)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = get_scheduler(
+        arguments.lr_scheduler_type,
+        optimizer,
+        arguments.warmup_steps,
+        arguments.max_steps,
+        arguments.lr_scheduler_kwargs,
+    )
+    rates = []
+    for _ in range(101):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates[0] == 0
+    assert rates[5] == pytest.approx(0.5)
+    assert set(rates[10:81]) == {1.0}
+    assert rates[90] == pytest.approx(0.5)
+    assert rates[100] == pytest.approx(0)
+
+
+def test_scores_are_those_of_the_hidden_tokens_counted_by_hand(
+    finished: PretrainingRecipe,
+) -> None:
+    facts = json.loads((finished.output / "encoder/pretraining.json").read_text())
+    texts = PackedTexts(
+        np.fromfile(finished.output / "tokens/ids.u16", np.uint16).reshape(-1, 30),
+        tuple(Region(**region) for region in facts["texts"]["regions"]),
+        "",
+    )
+    tokenizer = AutoTokenizer.from_pretrained(finished.output / "encoder")
+    collator = MaskingCollator((2,), (3,), 4, tuple(tokenizer.all_special_ids), word_starts(tokenizer), 0.25, 13)
+    batch = collator(
+        [RowsInOrder.held_out(texts, "it", 384)[n] for n in range(len(RowsInOrder.held_out(texts, "it", 384)))]
+    )
+    model = AutoModelForMaskedLM.from_pretrained(finished.output / "encoder", dtype=torch.float32).eval()
+    with torch.inference_mode():
+        logits = model(input_ids=batch["input_ids"]).logits
+    hidden = batch["labels"] != -100
+    right = (logits.argmax(-1) == batch["labels"])[hidden].float().mean()
+    loss = torch.nn.functional.cross_entropy(logits[hidden], batch["labels"][hidden])
+    assert facts["held_out"]["eval_it_accuracy"] == pytest.approx(float(right), abs=0.02)
+    assert facts["held_out"]["eval_it_loss"] == pytest.approx(float(loss), rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
@@ -179,6 +268,8 @@ def test_a_start_that_stands_is_not_made_again(finished: PretrainingRecipe, text
         ({"keep_at": [1.5]}, "expected shares between 0 and 1"),
         ({"row_tokens": 100}, "multiple of 8"),
         ({"cardioccc_folds": [5]}, "less than 5"),
+        ({"cardioccc_folds": []}, "cardioccc_folds: expected the folds to read"),
+        ({"keep_at": [0.333, 0.334]}, "expected shares that differ by a hundredth"),
         ({"maskin": 0.2}, "maskin: Extra inputs are not permitted"),
     ],
 )

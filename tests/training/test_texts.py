@@ -1,5 +1,6 @@
 """Reading unlabelled texts: weights, what is held out, and what is said of a line that cannot be read."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from cardio_training.pretraining_recipe import Texts
 from cardio_training.texts import Source, is_held_out, read_source, sources_of, times_read, weighted_texts
 from tiny_texts import sentences
 
+LINE = b'{"lang": "es", "text": "dolor"}\n'
 NOTES = "text/notes.es.jsonl.gz"
 DRAWN = [sentences("es", 6, number) for number in range(400)]
 
@@ -34,7 +36,6 @@ def test_only_the_folds_named_are_read_of_cardioccc_dev(text_data: Path) -> None
     assert seen == {d.text for fold in (3, 4) for d in corpus.fold(fold)[1]}
     assert seen
     assert not seen & {d.text for fold in (0, 1, 2) for d in corpus.fold(fold)[1]}
-    assert not list(read_source(sources_of(texts, ())[1], text_data))
 
 
 def test_a_weight_of_nought_leaves_a_source_out(text_data: Path) -> None:
@@ -60,7 +61,15 @@ def test_what_is_held_out_follows_from_the_text_alone_and_not_from_what_is_drawn
 
 
 @pytest.mark.parametrize(
-    "line", ["{", "[]", '{"lang": "es"}', '{"lang": "fr", "text": "secreto"}', '{"lang": "es", "text": 5}']
+    "line",
+    [
+        '{"lang": "es", "text": "a\\ud800"}',
+        "{",
+        "[]",
+        '{"lang": "es"}',
+        '{"lang": "fr", "text": "secreto"}',
+        '{"lang": "es", "text": 5}',
+    ],
 )
 def test_a_line_that_is_no_text_is_named_by_its_number_and_never_shown(tmp_path: Path, line: str) -> None:
     good = '{"lang": "es", "text": "dolor"}'
@@ -73,3 +82,19 @@ def test_a_line_that_is_no_text_is_named_by_its_number_and_never_shown(tmp_path:
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent\.jsonl: no such file"):
         list(read_source(Source("absent.jsonl", 1), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "complaint"),
+    [
+        (gzip.compress(LINE * 3)[:-12], "cut.jsonl.gz", r"cut\.jsonl\.gz: unreadable after line \d"),
+        (LINE, "plain.jsonl.gz", r"unreadable after line 0 \(BadGzipFile\)"),
+        (LINE + b"\xff\n", "latin.jsonl", r"unreadable after line \d \(UnicodeDecodeError\): expected UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_to_its_end_is_named(
+    tmp_path: Path, content: bytes, name: str, complaint: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=complaint):
+        list(read_source(Source(name, 1), tmp_path))

@@ -7,7 +7,7 @@ Contract
   Minixhofer et al. 2022, arXiv 2112.06598, and FOCUS, Dobler & de Melo 2023, arXiv 2305.14481, weight old rows by
   similarity of meaning instead, which wants static vectors that we do not have).
 - Bytes and pieces that the old vocabulary cannot spell are drawn around the mean row with the rows' own spread.
-- All other weights stay. The head for masked words is new where the encoder has none.
+- The output layer is the embedding, and its bias follows the rows. All other weights stay.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from tokenizers.models import WordPiece
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from cardio_ner.errors import ConfigError
-from cardio_training.trimming import model_kind
-from cardio_training.vocabulary import CONTINUATION, SPECIAL, piece_text
+from cardio_training.vocabulary import CONTINUATION, SPECIAL, model_kind, piece_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +37,12 @@ def carry_over(
 ) -> CarryOver:
     """Replace the model's embedding (and the tied output layer) in place by one for the new vocabulary.
 
-    Raises ConfigError where the old vocabulary is no WordPiece.
+    The old vocabulary is WordPiece. Raises ConfigError where the model has no table of embeddings.
     """
-    if model_kind(old) != "WordPiece":
-        raise ConfigError(f"base_encoder: expected a WordPiece vocabulary to carry over, got {model_kind(old)}")
     embedding = model.get_input_embeddings()
     if not isinstance(embedding, torch.nn.Embedding):
         raise ConfigError(f"base_encoder: {type(model).__name__} has no table of embeddings: expected a BERT-like one")
-    old_rows = embedding.weight.detach().clone()
+    old_rows, old_bias = embedding.weight.detach().clone(), _output_bias(model).detach().clone()
     pieces = sorted(new.get_vocab().items(), key=lambda item: item[1])
     kind = model_kind(new)
     inner = _inner_tokenizer(old)
@@ -58,9 +55,17 @@ def carry_over(
     table = model.get_input_embeddings()
     assert isinstance(table, torch.nn.Embedding)
     table.weight.data.copy_(rows)
+    biases = [old_bias[ids].mean() if ids else old_bias.mean() for ids in found]
+    _output_bias(model).data.copy_(torch.stack(biases))
     table.padding_idx = model.config.pad_token_id = new.pad_token_id
     lengths = [len(ids) for ids in found]
     return CarryOver(lengths.count(1), sum(n > 1 for n in lengths), lengths.count(0))
+
+
+def _output_bias(model: PreTrainedModel) -> torch.Tensor:
+    """The bias of the output layer, [pieces]."""
+    bias: torch.Tensor = model.get_output_embeddings().bias
+    return bias
 
 
 def _inner_tokenizer(old: PreTrainedTokenizerFast) -> Tokenizer:

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from transformers import AutoTokenizer
-
 from cardio_ner.encoder import wrap_tokenizer
+from cardio_training.saving import fast_tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Fertility:
 
 def measure_fertility(encoder: Path, texts: Sequence[str]) -> Fertility:
     """The counts of an encoder's tokenizer over the texts."""
-    hub_tokenizer = AutoTokenizer.from_pretrained(encoder)
+    hub_tokenizer = fast_tokenizer(encoder)
     tokenizer = wrap_tokenizer(hub_tokenizer)
     words = pieces = letter_words = letter_pieces = unknown = 0
     for text, tokens in zip(texts, tokenizer(texts), strict=True):

@@ -21,8 +21,7 @@ from transformers import PreTrainedTokenizerFast
 
 from cardio_training.dataset import IGNORED
 from cardio_training.packing import PackedTexts, Region
-from cardio_training.trimming import model_kind
-from cardio_training.vocabulary import piece_text
+from cardio_training.vocabulary import model_kind, piece_text
 
 
 def word_starts(tokenizer: PreTrainedTokenizerFast) -> NDArray[np.bool_]:

@@ -74,7 +74,8 @@ class PretrainingRecipe(BaseModel):
     cardioccc_folds: tuple[Annotated[int, Field(ge=0, lt=N_FOLDS)], ...] = ()
     """Folds of cardioccc_dev that may be read. The others stay unseen, and only they are a fair test."""
     held_out_share: float = Field(0.01, gt=0, lt=0.5)
-    """Share of the texts that are only scored; drawn by digest, so equal texts fall on the same side."""
+    """Share of the texts that the encoder only scores (the vocabulary is learnt from them too); drawn by digest, so
+    equal texts fall on the same side."""
     held_out_rows: int = Field(384, ge=1)
     """Rows scored per language, at most: scoring costs as much as learning a third of them."""
     row_tokens: int = Field(128, ge=16, multiple_of=ROW_STEP)
@@ -99,10 +100,17 @@ class PretrainingRecipe(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> PretrainingRecipe:
+        own = self.vocabulary.texts if self.vocabulary else None
+        if not self.cardioccc_folds and any(any(t.cardioccc.values()) for t in (self.texts, own) if t):
+            raise ValueError("cardioccc_folds: expected the folds to read, for cardioccc has a weight above 0")
         if self.warmup_share + self.decay_share > 1:
             raise ValueError("warmup_share and decay_share: expected a sum of at most 1")
         if not all(0 < share < 1 for share in self.keep_at):
             raise ValueError(f"keep_at {self.keep_at}: expected shares between 0 and 1")
+        if len({round(100 * share) for share in self.keep_at}) < len(self.keep_at):
+            raise ValueError(
+                f"keep_at {self.keep_at}: expected shares that differ by a hundredth, for the folders' names"
+            )
         return self
 
     @property

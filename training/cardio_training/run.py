@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,23 +17,21 @@ import numpy as np
 import torch
 from transformers import (
     AutoModelForTokenClassification,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     TrainingArguments,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
 
 from cardio_ner.checkpoint import MANIFEST, Checkpoint, Manifest, resolve_model
 from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
 from cardio_ner.document import Document
 from cardio_ner.encoder import choose_dtype, wrap_tokenizer
-from cardio_ner.errors import ConfigError
 from cardio_ner.tagger import Tagger
 from cardio_ner.tags import TagScheme
 from cardio_training.dataset import Collator, EncodingReport, Example, WindowDataset, documents_digest
 from cardio_training.recipe import Recipe
+from cardio_training.saving import fast_tokenizer, git_commit, last_whole_checkpoint, save_fp16
 from cardio_training.splits import Split, examples_of
 from cardio_training.trainer import NerTrainer, Task, score_tasks
 from cardio_training.trimming import trim_vocabulary, unlabelled_texts
@@ -49,15 +46,16 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     report = EncodingReport()
     examples = examples_of(recipe, splits, wrap_tokenizer(tokenizer), report)
     trainer = _trainer(recipe, model, tokenizer, examples, splits)
-    state = recipe.output / "trainer"
     if recipe.epochs:
-        trainer.train(resume_from_checkpoint=get_last_checkpoint(str(state)) if state.is_dir() else None)
+        trainer.train(resume_from_checkpoint=last_whole_checkpoint(recipe.output / "trainer"))
     manifest = _manifest(recipe, splits, report)
-    folder = _save(recipe.output / "checkpoint", trainer.model, tokenizer, manifest)
+    texts = {MANIFEST: manifest.model_dump_json(indent=1)}
+    folder = save_fp16(recipe.output / "checkpoint", trainer.model, tokenizer, texts)
     if trainer.held_out:
         # What is scored is what was saved, loaded as a user loads it.
         scores = _dev_scores(recipe, score_tasks(Tagger.load(folder), trainer.held_out))
-        _write_manifest(folder, manifest.model_copy(update={"dev_scores": scores}))
+        scored = manifest.model_copy(update={"dev_scores": scores})
+        (folder / MANIFEST).write_text(scored.model_dump_json(indent=1), encoding="utf-8")
     (recipe.output / "history.json").write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
     return folder
 
@@ -66,9 +64,7 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
     """The encoder with a new head (or the rows of an earlier checkpoint's head), its vocabulary trimmed if asked."""
     base = resolve_model(recipe.base_encoder)
     scheme = recipe.scheme
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    if not isinstance(tokenizer, PreTrainedTokenizerFast):
-        raise ConfigError(f"base_encoder {recipe.base_encoder}: no fast tokenizer: offsets need tokenizer.json")
+    tokenizer = fast_tokenizer(base)
     model = AutoModelForTokenClassification.from_pretrained(
         base,
         id2label=dict(enumerate(scheme.head_labels)),
@@ -154,18 +150,6 @@ def _trainer(
     )
 
 
-def _save(folder: Path, model: Any, tokenizer: PreTrainedTokenizerFast, manifest: Manifest) -> Path:
-    """Write the checkpoint as fp16 safetensors with its manifest."""
-    model.to(torch.float16).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    _write_manifest(folder, manifest)
-    return folder
-
-
-def _write_manifest(folder: Path, manifest: Manifest) -> None:
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
-
-
 def _manifest(recipe: Recipe, splits: Sequence[Split], report: EncodingReport) -> Manifest:
     """All that is known before the checkpoint is scored."""
     return Manifest(
@@ -206,12 +190,3 @@ def _training_data(recipe: Recipe, splits: Sequence[Split], report: EncodingRepo
         **asdict(report),
         "earlier_stage": earlier,
     }
-
-
-def git_commit() -> str:
-    """The commit that the code is at, or an empty string outside a checkout."""
-    try:
-        result = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return result.stdout.strip()

@@ -1,4 +1,4 @@
-"""Unlabelled texts of the recipe's sources, one after the other: nothing is held in memory.
+"""Unlabelled texts of the recipe's sources, one after the other; of the files, one line is in memory at a time.
 
 Contract
 - Lines of JSON (gzipped where the name ends in .gz) with `lang` and `text`; a line that is not raises ConfigError with
@@ -13,16 +13,21 @@ import gzip
 import hashlib
 import io
 import json
+import re
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
-from cardio_ner.corpus.multicardioner import read_multicardioner
-from cardio_ner.document import LANGUAGES
+from cardio_ner.corpus.multicardioner import LanguageCorpus, read_multicardioner
+from cardio_ner.document import LANGUAGES, Document
 from cardio_ner.errors import ConfigError
+from cardio_training.dataset import documents_digest
 from cardio_training.pretraining_recipe import Texts
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 HELD_OUT, DRAWN = b"held out", b"drawn"
 """What is decided by a text's digest; each has draws of its own."""
 
@@ -47,19 +52,45 @@ def sources_of(texts: Texts, folds: tuple[int, ...]) -> list[Source]:
 
 
 def read_source(source: Source, data: Path) -> Iterator[tuple[str, str]]:
-    """(language, text) of each document. Raises ConfigError where the file is absent or a line is not as expected."""
+    """(language, text) of each document. Raises ConfigError where a file is absent or cannot be read to its end."""
     if source.language:
-        corpus = read_multicardioner(data, source.language)
-        folds = source.folds
-        chosen = corpus.train if folds is None else [d for fold in folds for d in corpus.fold(fold)[1]]
-        yield from ((source.language, document.text) for document in chosen)
+        yield from ((source.language, document.text) for document in _documents(source, data))
         return
     path = data / source.name
-    if not path.is_file():
-        raise ConfigError(f"files: {path}: no such file: check its name and CARDIO_NER_DATA, or set its weight to 0")
-    with _open(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            yield _parse(line, path, number)
+    number = 0
+    try:
+        with _open(path) as lines:
+            for number, line in enumerate(lines, start=1):
+                yield _parse(line, path, number)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"texts: {path}: no such file: check its name and CARDIO_NER_DATA, or set its weight to 0"
+        ) from None
+    except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path}: unreadable after line {number} ({type(error).__name__}): expected UTF-8 in a whole gzip file "
+            "(or plain, without .gz): fetch it again"
+        ) from None
+
+
+def state_of(source: Source, data: Path) -> list[int | str]:
+    """What changes when the source's texts do: a file's size and time, or a digest of the documents."""
+    if source.language:
+        return [documents_digest(_documents(source, data))]
+    path = data / source.name
+    return [path.stat().st_size, path.stat().st_mtime_ns] if path.is_file() else []
+
+
+def _documents(source: Source, data: Path) -> Sequence[Document]:
+    corpus = _corpus(data, source.language)
+    if source.folds is None:
+        return corpus.train
+    return [document for fold in source.folds for document in corpus.fold(fold)[1]]
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def _corpus(data: Path, language: str) -> LanguageCorpus:
+    return read_multicardioner(data, language)
 
 
 def weighted_texts(sources: Sequence[Source], data: Path) -> Iterator[str]:
@@ -82,7 +113,7 @@ def times_read(text: str, weight: float) -> int:
 
 def draw(text: str, purpose: bytes) -> float:
     """A number in [0, 1) that follows from the text."""
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8, key=purpose).digest()
+    digest = hashlib.blake2b(text.encode(), digest_size=8, key=purpose).digest()
     return int.from_bytes(digest) / 2**64
 
 
@@ -98,8 +129,9 @@ def _parse(line: str, path: Path, number: int) -> tuple[str, str]:
         language, text = record["lang"], record["text"]
     except (json.JSONDecodeError, KeyError, TypeError):
         language = text = None
-    if not isinstance(text, str) or language not in LANGUAGES:
+    if not isinstance(text, str) or language not in LANGUAGES or _SURROGATE.search(text):
         raise ConfigError(
-            f"{path}, line {number}: expected a JSON object with lang ({', '.join(LANGUAGES)}) and text: mend the line"
+            f"{path}, line {number}: expected a JSON object with lang ({', '.join(LANGUAGES)}) and text, without lone "
+            "surrogates: mend the line"
         )
     return language, text

@@ -9,7 +9,6 @@ Only WordPiece (BERT) is handled, for the encoder that ships is one; another mod
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -21,28 +20,21 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from cardio_ner.errors import ConfigError
+from cardio_training.texts import Source, read_source
+from cardio_training.vocabulary import CONTINUATION, model_kind
 
 CHARS_PER_FILE = 4_000_000
-CONTINUATION = "##"
 
 
 def unlabelled_texts(folder: Path) -> Iterator[str]:
-    """The `text` of each line of `*.jsonl.gz` in a folder, CHARS_PER_FILE of each file; nothing if it is absent."""
+    """The texts of `*.jsonl.gz` in a folder, CHARS_PER_FILE of each file; nothing if it is absent."""
     for path in sorted(folder.glob("*.jsonl.gz")):
         chars = 0
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                text = json.loads(line)["text"]
-                yield text
-                chars += len(text)
-                if chars >= CHARS_PER_FILE:
-                    break
-
-
-def model_kind(tokenizer: PreTrainedTokenizerFast) -> str:
-    """WordPiece, Unigram, BPE or WordLevel, as tokenizer.json says."""
-    kind: str = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["type"]
-    return kind
+        for _, text in read_source(Source(path.name, 1.0), folder):
+            yield text
+            chars += len(text)
+            if chars >= CHARS_PER_FILE:
+                break
 
 
 def count_pieces(tokenizer: Tokenizer, texts: Iterable[str]) -> Counter[int]:
@@ -59,9 +51,9 @@ def trim_vocabulary(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: Iterable[str], *, pieces: int
 ) -> PreTrainedTokenizerFast:
     """Shrink the model's input embedding in place to `pieces` rows; return the tokenizer that fits it."""
+    if model_kind(tokenizer) != "WordPiece":
+        raise ConfigError(f"vocabulary_pieces: expected a WordPiece encoder, got {model_kind(tokenizer)}; leave it out")
     spec = json.loads(tokenizer.backend_tokenizer.to_str())
-    if spec["model"]["type"] != "WordPiece":
-        raise ConfigError(f"vocabulary_pieces: expected a WordPiece encoder, got {spec['model']['type']}; leave it out")
     vocabulary: dict[str, int] = spec["model"]["vocab"]
     counts = count_pieces(tokenizer.backend_tokenizer, texts)
     special = set(tokenizer.all_special_tokens)

@@ -22,8 +22,6 @@ from cardio_training.pretraining_recipe import VocabularyRecipe
 
 SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
 WORD_START = "▁"
-WORD_STARTS = (WORD_START, "Ġ")
-"""SentencePiece's, and that of byte-level BPE (RoBERTa and its kin)."""
 CONTINUATION = "##"
 BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 ALPHABET = tuple(c for c in map(chr, [*range(0x21, 0x250), *range(0x370, 0x400)]) if c.isprintable())
@@ -57,16 +55,22 @@ def learn_vocabulary(
     )
 
 
+def model_kind(tokenizer: PreTrainedTokenizerFast) -> str:
+    """The kind of model that tokenizer.json names: WordPiece, Unigram, BPE…"""
+    kind: str = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["type"]
+    return kind
+
+
 def piece_text(piece: str, kind: str) -> tuple[str, bool] | None:
     """(what a piece stands for, does it begin a word?); None for special pieces and bytes, which stand for no text.
 
-    `kind` is that of tokenizer.json: WordPiece, Unigram or BPE.
+    `kind` is that of tokenizer.json: WordPiece or Unigram.
     """
     if piece in SPECIAL.values() or piece in BYTES:
         return None
     if kind == "WordPiece":
         return piece.removeprefix(CONTINUATION), not piece.startswith(CONTINUATION)
-    return piece.lstrip("".join(WORD_STARTS)), piece.startswith(WORD_STARTS)
+    return piece.removeprefix(WORD_START), piece.startswith(WORD_START)
 
 
 def count_characters(texts: Iterable[str], normalizer: normalizers.Normalizer) -> Counter[str]:

@@ -1,0 +1,37 @@
+"""What a run leaves, and what a kill may leave of it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForMaskedLM
+
+from cardio_ner.errors import ConfigError
+from cardio_training.saving import fast_tokenizer, last_whole_checkpoint, save_fp16
+
+
+def test_the_newest_checkpoint_that_was_written_to_its_end_is_taken(tmp_path: Path) -> None:
+    assert last_whole_checkpoint(tmp_path / "nothing") is None
+    for number, state in ((9, "{}"), (10, "{}"), (100, None), (101, '{"cut'), (102, "")):
+        (tmp_path / f"checkpoint-{number}").mkdir()
+        if state is not None:
+            (tmp_path / f"checkpoint-{number}" / "trainer_state.json").write_text(state)
+    assert last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
+
+
+def test_a_folder_is_replaced_whole(two_group_checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "encoder"
+    folder.mkdir()
+    (folder / "stale.json").touch()
+    model = AutoModelForMaskedLM.from_pretrained(two_group_checkpoint)
+    save_fp16(folder, model, fast_tokenizer(two_group_checkpoint), {"facts.json": "{}"})
+    assert not (folder / "stale.json").exists()
+    assert (folder / "facts.json").read_text() == "{}"
+    assert {tensor.dtype for tensor in load_file(folder / "model.safetensors").values()} == {torch.float16}
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder"]
+
+
+def test_a_folder_without_a_tokenizer_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no tokenizer could be read"):
+        fast_tokenizer(tmp_path)

@@ -1,0 +1,47 @@
+"""Which documents are learnt, how often."""
+
+from pathlib import Path
+
+import pytest
+
+from cardio_ner.corpus.multicardioner import read_multicardioner
+from cardio_ner.document import DISEASE
+from cardio_ner.tokenization import DocumentTokenizer
+from cardio_training.dataset import EncodingReport
+from cardio_training.recipe import Recipe
+from cardio_training.splits import Split, examples_of
+
+
+def recipe_of(**changes: object) -> Recipe:
+    values = {"output": "out", "base_encoder": "base", "languages": ["es"], "label_groups": [[DISEASE]]}
+    return Recipe.model_validate(values | {"window_tokens": 24, "overlap_tokens": 4} | changes)
+
+
+@pytest.fixture
+def count(official_data: Path, tokenizer: DocumentTokenizer) -> object:
+    corpus = read_multicardioner(official_data, "es")
+
+    def examples(**changes: object) -> tuple[int, int]:
+        recipe, report = recipe_of(**changes), EncodingReport()
+        windows = examples_of(recipe, [Split.of(corpus, recipe)], tokenizer, report)
+        return len(windows), report.n_mentions
+
+    return examples
+
+
+def test_weights_repeat_windows_and_count_mentions_once(count: object) -> None:
+    both, mentions = count()
+    cardiology, cardiology_mentions = count(train_weight=0)
+    assert 0 < cardiology < both
+    assert 0 < cardiology_mentions < mentions
+    assert count(train_weight=2, cardioccc_weight=3) == (2 * (both - cardiology) + 3 * cardiology, mentions)
+
+
+def test_the_held_out_fold_is_learnt_by_nothing_and_null_learns_all(official_data: Path) -> None:
+    corpus = read_multicardioner(official_data, "es")
+    split = Split.of(corpus, recipe_of(held_out_fold=1))
+    assert split.held_out == corpus.fold(1)[1]
+    assert not set(split.learnt) & set(split.held_out)
+    assert split.learnt == corpus.fold(1)[0]
+    assert Split.of(corpus, recipe_of(held_out_fold=None)).learnt == corpus.train + corpus.dev
+    assert Split.of(corpus, recipe_of(held_out_fold=1, train_weight=0)).learnt == split.cardioccc
