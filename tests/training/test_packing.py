@@ -145,9 +145,7 @@ def test_a_broken_source_leaves_no_array_behind(
 ) -> None:
     lines = [{"lang": "es", "text": "dolor"}, {"lang": "it", "text": "dolore"}]
     (tmp_path / "mixed.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    recipe = small_recipe.model_copy(
-        update={"texts": small_recipe.texts.model_copy(update={"files": {"mixed.jsonl": 1}})}
-    )
+    recipe = small_recipe.model_copy(update={"texts": Texts(files={"mixed.jsonl": 1})})
     with pytest.raises(ConfigError, match=r"mixed\.jsonl is in es and it: expected one language a file"):
         pack_texts(recipe, bert_tokenizer, tmp_path, tmp_path / "tokens")
     assert not (tmp_path / "tokens").exists()
