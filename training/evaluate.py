@@ -17,7 +17,7 @@ from rich.console import Console
 from cardio_ner.checkpoint import Boundaries, Checkpoint
 from cardio_ner.corpus.brat import read_brat
 from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
-from cardio_ner.errors import CardioNerError, ConfigError
+from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_ner.tagger import Tagger
 from cardio_training.scoring import TaskScore, as_table, score_documents
 
@@ -34,7 +34,7 @@ def main(
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the scores here")] = None,
 ) -> None:
     """Print strict and seqeval scores per language and type; with --json also write them."""
-    try:
+    with errors_as_exit():
         opened = Checkpoint.open(checkpoint)
         tagger = Tagger.load(opened, device=device, precision=precision)
         if boundaries is not None:
@@ -48,9 +48,6 @@ def main(
                 gold = corpus.fold(fold)[1]
                 types = tuple(name for name in opened.scheme.entity_types if name in corpus.annotated)
             scores += score_documents(tagger, gold, types)
-    except CardioNerError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
     where = str(brat) if brat is not None else f"cardioccc_dev, fold {fold} of 5"
     Console(width=120).print(as_table(scores, f"{checkpoint} on {where}, boundaries: {tagger.boundaries}"))
     if json_file is not None:
