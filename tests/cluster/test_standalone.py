@@ -49,7 +49,7 @@ def spans_of(documents: list[Document]) -> list[tuple[object, ...]]:
 
 
 def is_tagging(session_id: int) -> bool:
-    """Has a process of this session loaded torch?"""
+    """Has a process of the POSIX session loaded torch?"""
     for process in processes_of(session_id):
         with suppress(OSError):  # it ended meanwhile
             if "libtorch" in (process / "maps").read_text():

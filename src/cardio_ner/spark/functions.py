@@ -1,7 +1,8 @@
 """`cardio_ner(text, language)` in `spark.sql()`: the job's UDF, for questions that need no run.
 
 Contract
-- `register` makes the function in this session. Its answer is the struct ANNOTATION of schema.py; null for a null text.
+- `register` makes the function in this Spark session. Its answer is the struct ANNOTATION of schema.py; null for a null
+  text.
 - Bytes that are not UTF-8 never reach Python, whose error would print them: they come back `invalid_encoding`.
 - Call it once per row: in a subquery of its own, whose column every field is taken from.
 
