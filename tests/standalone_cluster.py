@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pyspark
 
-from processes import kill_session
+from processes import PATIENCE, running
 
 ROOT = Path(__file__).parents[1]
 SPARK_HOME = Path(pyspark.__file__).parent
@@ -51,7 +51,7 @@ class Cluster:
         return _process(command, cwd=cwd, log=cwd / "log", environment=variables, stack=self.stack)
 
 
-def wait_until(condition: Callable[[], object], what: str, *, seconds: float = 300) -> None:
+def wait_until(condition: Callable[[], object], what: str, *, seconds: float = PATIENCE) -> None:
     """Return as soon as it is so."""
     end = time.monotonic() + seconds
     while not condition():
@@ -123,13 +123,7 @@ def _process(
     command: Sequence[str | Path], *, cwd: Path, log: Path, environment: dict[str, str], stack: ExitStack
 ) -> subprocess.Popen[bytes]:
     """A process in a session of its own, killed with all its children when the stack is unwound."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=cwd, env=environment, stdout=output, stderr=output, start_new_session=True
-        )
-    stack.callback(process.wait)
-    stack.callback(kill_session, process.pid)
-    return process
+    return stack.enter_context(running(command, log=log, cwd=cwd, env=environment))
 
 
 def _url(log: Path) -> str:
@@ -140,6 +134,6 @@ def _url(log: Path) -> str:
 def built_zip(folder: Path) -> Path:
     """What `make dist` makes for --py-files: the wheel under the name of a zip."""
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
-    subprocess.run(build, check=True, capture_output=True, timeout=300)
+    subprocess.run(build, check=True, capture_output=True, timeout=PATIENCE)
     (wheel,) = folder.glob("*.whl")
     return wheel.rename(folder / "cardio_ner.zip")

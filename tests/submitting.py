@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from processes import PATIENCE, running
 
 ROOT = Path(__file__).parents[1]
 SUBMIT = Path(sys.executable).with_name("spark-submit")
@@ -31,28 +32,20 @@ def environment() -> dict[str, str]:
 def submit(*arguments: str, master: str = "local[2]", cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run the job to its end."""
     return subprocess.run(
-        command(*arguments, master=master), capture_output=True, text=True, env=environment(), cwd=cwd, timeout=300,
-        check=False,
+        command(*arguments, master=master), capture_output=True, text=True, env=environment(), cwd=cwd,
+        timeout=PATIENCE, check=False,
     )  # fmt: skip
 
 
-def submit_and_kill(*arguments: str, when: Callable[[], bool], timeout: float = 120) -> bool:
+def submit_and_kill(*arguments: str, when: Callable[[], bool], timeout: float = PATIENCE) -> bool:
     """Run the job and SIGKILL all of it as soon as `when` is true; False if it ended before."""
-    process = subprocess.Popen(
-        command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(),
-        start_new_session=True,
-    )  # fmt: skip
     deadline = time.monotonic() + timeout
-    try:
+    with running(command(*arguments), log=Path(os.devnull), env=environment()) as process:
         while process.poll() is None and time.monotonic() < deadline:
             if when():
                 return True
             time.sleep(0.002)
-        return False
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    return False
 
 
 def write_notes(path: Path, ids: list[str], text: str) -> None:

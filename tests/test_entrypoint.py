@@ -11,6 +11,8 @@ from pathlib import Path
 import pyspark
 import pytest
 
+from processes import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 ENTRYPOINT = ROOT / "docker/entrypoint.sh"
 TELL = f"#!{sys.executable}\nimport json, os, sys\nprint(json.dumps([sys.argv[1:], dict(os.environ)]))\n"
@@ -44,9 +46,9 @@ def home(tmp_path: Path) -> Path:
 
 def start(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "SPARK_HOME": str(home), "JAVA_HOME": str(home), "TMPDIR": str(home)}
-    return subprocess.run(
-        [ENTRYPOINT, *arguments], env=environment | variables, capture_output=True, text=True, timeout=120, check=False
-    )
+    command = [ENTRYPOINT, *arguments]
+    environment |= variables
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def told(result: subprocess.CompletedProcess[str]) -> tuple[list[str], dict[str, str]]:

@@ -15,7 +15,7 @@ import pytest
 from cardio_ner.document import Document
 from cardio_ner.report.tables import open_tables
 from cardio_ner.tagger import Tagger
-from processes import kill_session, processes_of
+from processes import PATIENCE, kill_session, processes_of
 from standalone_cluster import ROOT, Cluster, built_zip, dependencies_alone, started, wait_until
 from tiny_models import CLINICAL_TEXT
 
@@ -96,7 +96,7 @@ def run(
     shown = [(process / "cmdline").read_bytes() for process in processes_of(run.pid)]
     (folder / "command-lines").write_bytes(b"\n".join(shown))
     kill_session(cluster.workers[0].pid)
-    assert run.wait(timeout=300) == 0, log_of(folder)[-3000:]
+    assert run.wait(timeout=PATIENCE) == 0, log_of(folder)[-3000:]
     assert "Lost executor" in log_of(folder)
     return folder
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from cardio_ner.report.tables import open_tables
+from processes import PATIENCE
 from submitting import ROOT, submit
 
 
 def test_help_names_every_option_and_what_is_written() -> None:
-    result = subprocess.run(
-        [sys.executable, ROOT / "jobs/annotate.py", "--help"], capture_output=True, text=True, timeout=120, check=True
-    )
+    command = [sys.executable, ROOT / "jobs/annotate.py", "--help"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
     for word in ("--input", "--output", "--language-column", "--keep", "OUTPUT/documents", "negated"):
         assert word in result.stdout
 

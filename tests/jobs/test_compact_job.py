@@ -10,13 +10,14 @@ import pytest
 
 from cardio_ner.report.tables import open_tables
 from hand_tables import document, span, write_documents, write_spans
+from processes import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, str(ROOT / "jobs/compact.py"))
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_it_merges_the_batches_and_says_what_became_of_the_files(tmp_path: Path) -> None:

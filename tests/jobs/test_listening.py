@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from processes import processes_of
+from processes import PATIENCE, processes_of, running
 
 ROOT = Path(__file__).parents[2]
 SUBMIT = Path(sys.executable).with_name("spark-submit")
@@ -60,10 +59,10 @@ def test_a_plain_local_run_listens_on_loopback_alone_and_has_no_web_ui(tmp_path:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(mine)}
     environment["PYSPARK_PYTHON"] = sys.executable
     command = [SUBMIT, "--master", "local[2]", ROOT / "jobs/annotate.py", "--input", "es", "--output", "out"]
-    with (tmp_path / "log").open("wb") as log:
-        run = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log, start_new_session=True)
-        seen: set[str] = set()
-        while run.poll() is None:
+    seen: set[str] = set()
+    deadline = time.monotonic() + PATIENCE
+    with running(command, log=tmp_path / "log", cwd=tmp_path, env=environment) as run:
+        while run.poll() is None and time.monotonic() < deadline:
             seen |= listening(run.pid)
             time.sleep(0.25)
     assert run.returncode == 0, (tmp_path / "log").read_text(encoding="utf-8", errors="replace")[-2000:]

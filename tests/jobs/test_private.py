@@ -8,6 +8,7 @@ from pathlib import Path
 import pyspark
 
 from poisoned_records import MARKER, POISONED, write_json_lines
+from processes import PATIENCE
 from submitting import command, environment
 
 WORK = Path(pyspark.__file__).parent / "work"
@@ -34,7 +35,7 @@ def test_a_planted_name_is_in_no_log_of_driver_or_executors_and_no_event_log(
     )
     result = subprocess.run(
         command(*arguments, master="local-cluster[2,1,1024]", confs=confs), capture_output=True, cwd=tmp_path,
-        env=environment(), timeout=300, check=False,
+        env=environment(), timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-2000:]
     assert f"{len(POISONED) + 2} rows".encode() in result.stdout

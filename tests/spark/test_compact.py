@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from cardio_ner.errors import AccountError, InputError
 from cardio_ner.report import tables as duckdb_tables
 from cardio_ner.spark import catalog, compact
 from hand_tables import Row, day, document, rejected, span, unchanged, write_documents, write_spans
+from processes import PATIENCE, running
 
 QUERIES = (
     "SELECT doc_id, text_sha256, start_offset, end_offset, text, score, model_id, language, entity_type "
@@ -256,10 +256,9 @@ spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", False
 compact.compact(spark, {str(output)!r})
 """
     environment = os.environ | {"SPARK_LOCAL_IP": "127.0.0.1"}
-    ended = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, timeout=120, check=False
-    )
-    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()[-2000:]
+    log = output.parent / "log"
+    with running([sys.executable, "-c", script], log=log, env=environment) as process:  # its JVM outlives it
+        assert process.wait(PATIENCE) == -signal.SIGKILL, log.read_text(errors="replace")[-2000:]
     assert len(list(output.glob("documents/batch_id=*"))) == 4  # the merged batch and the old ones
     assert in_duckdb(output) == answers
     assert compact.compact(spark, str(output)) is not None

@@ -9,6 +9,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from processes import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -31,7 +33,7 @@ def test_tasks_of_a_cluster_tag_on_the_gpu_that_spark_gave_them(tmp_path: Path) 
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
     found = [tuple(task) for task in json.loads(run.stdout)]
     assert set(found) == {("3", "cuda:0", 0.5), ("1", "cuda:1", 0.5)}

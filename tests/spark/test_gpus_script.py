@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cardio_ner.spark.placement import cuda_index
+from processes import PATIENCE
 
 SCRIPT = Path(__file__).parents[2] / "conf/spark/gpus.sh"
 UUID_A, UUID_B = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-11110000-0a4b-4d0e-9b1e-7c66b6a4a1c2"
@@ -25,7 +26,7 @@ def discover(folder: Path, nvidia_smi: str | None, visible: str | None = None) -
         (folder / "nvidia-smi").chmod(0o755)
     environment = {"PATH": str(folder)} | ({} if visible is None else {"CUDA_VISIBLE_DEVICES": visible})
     return subprocess.run(
-        ["/bin/sh", str(SCRIPT)], env=environment, capture_output=True, text=True, check=False, timeout=60
+        ["/bin/sh", str(SCRIPT)], env=environment, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from cardio_ner.spark.placement import Place
 from cardio_ner.spark.settings import Model, Settings, open_models
 from cardio_ner.spark.tagging import TaggerSpec, tag_each
 from cardio_ner.spark.udf import annotation_udf
+from processes import PATIENCE, processes_of, running
 from tiny_models import CLINICAL_TEXT
 
 PRIVATE = "SECRET-NAME"
@@ -103,7 +103,7 @@ def test_a_child_that_dies_before_any_document_ends_the_task(
         child.tag_each(fatal, documents(CLINICAL_TEXT))
 
 
-def test_a_child_prints_nothing_and_ends_with_its_parent(spec: TaggerSpec, deadly: ModuleType) -> None:
+def test_a_child_prints_nothing_and_ends_with_its_parent(spec: TaggerSpec, deadly: ModuleType, tmp_path: Path) -> None:
     """In a process of its own, whose every word is caught and which is killed as Spark kills a worker: at once."""
     program = f"""
 import os, signal, deadly_checkpoint
@@ -122,24 +122,16 @@ print(process._child.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     path = os.pathsep.join([str(Path(str(deadly.__file__)).parent), *sys.path])
-    parent = subprocess.run(
-        [sys.executable, "-c", program],
-        env=os.environ | {"PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert parent.returncode == -signal.SIGKILL
-    *outcomes, child = parent.stdout.split()
-    assert outcomes == ["ValueError", "WorkerDied", "None"]
-    stat = Path(f"/proc/{child}/stat")
-    for _ in range(300):
-        if not stat.exists() or stat.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z":
-            return
-        time.sleep(0.1)
-    pytest.fail("the child outlives its parent by half a minute")
+    log = tmp_path / "log"
+    with running([sys.executable, "-c", program], log=log, env=os.environ | {"PYTHONPATH": path}) as parent:
+        assert parent.wait(PATIENCE) == -signal.SIGKILL
+        *outcomes, child = log.read_text(encoding="utf-8").split()
+        assert outcomes == ["ValueError", "WorkerDied", "None"]
+        for _ in range(1200):
+            if child not in {process.name for process in processes_of(parent.pid)}:
+                return
+            time.sleep(0.1)
+    pytest.fail("the child outlives its parent by two minutes")
 
 
 def annotated(frame: DataFrame, spec: TaggerSpec, *, careful: bool) -> list[Row]:
