@@ -87,7 +87,7 @@ def test_an_absent_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "name", "complaint"),
     [
-        (gzip.compress(LINE * 3)[:-12], "cut.jsonl.gz", r"cut\.jsonl\.gz: unreadable after line \d"),
+        (gzip.compress(LINE * 3, mtime=0)[:-12], "cut.jsonl.gz", r"cut\.jsonl\.gz: unreadable after line \d"),
         (LINE, "plain.jsonl.gz", r"unreadable after line 0 \(BadGzipFile\)"),
         (LINE + b"\xff\n", "latin.jsonl", r"unreadable after line \d \(UnicodeDecodeError\): expected UTF-8"),
     ],
