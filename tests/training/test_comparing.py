@@ -1,0 +1,96 @@
+"""Runs beside each other, from real checkpoint folders and their manifests."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from cardio_ner.checkpoint import MANIFEST
+from cardio_ner.document import Document
+from cardio_ner.errors import ConfigError
+from cardio_ner.tagger import Tagger
+from cardio_training.comparing import as_comparison, group_runs, words_per_second
+from compare import main
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def finished(two_group_checkpoint: Path, tmp_path: Path) -> Any:
+    """Makes the folder of a finished run."""
+
+    def make(name: str, f1: float | None, **recipe: Any) -> Path:
+        folder = tmp_path / name
+        checkpoint = Path(shutil.copytree(two_group_checkpoint, folder / "checkpoint"))
+        manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
+        whole = {"output": name, "base_encoder": "old", "held_out_fold": 0, "seed": 13, "epochs": 4} | recipe
+        scores = {} if f1 is None else {"strict_f1": {"es/DISEASE": f1}}
+        manifest |= {"recipe": whole, "dev_scores": scores}
+        (checkpoint / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+        return folder
+
+    return make
+
+
+def test_runs_that_differ_in_fold_or_seed_alone_are_one_row_with_mean_and_deviation(finished: Any) -> None:
+    folds = [finished("a", 0.5), finished("b", 0.7, held_out_fold=1), finished("c", 0.9, held_out_fold=2, seed=14)]
+    other = finished("d", 0.25, base_encoder="new")
+    rows = group_runs([folds[0], other / "checkpoint", *folds[1:]])
+    assert [(row.base_encoder, row.folds, row.seeds) for row in rows] == [
+        ("old", "0, 1, 2", "13, 14"),
+        ("new", "0", "13"),
+    ]
+    console = Console(record=True, width=160, quiet=False)
+    with console.capture() as shown:
+        console.print(as_comparison(rows, [1234.5, 10.0]))
+    assert "70.00 ± 20.00" in shown.get()
+    assert "25.00" in shown.get()
+    assert "1,234" in shown.get()
+
+
+def test_a_run_without_scores_cannot_be_compared(finished: Any) -> None:
+    with pytest.raises(ConfigError, match="no scores"):
+        group_runs([finished("a", None)])
+
+
+class Slow:
+    """Stands in for a Tagger: takes so many seconds for each round, by a clock of its own."""
+
+    now = 0.0
+
+    def __init__(self, seconds: list[float]) -> None:
+        self.seconds = iter(seconds)
+
+    def tag(self, documents: Iterable[Document]) -> Iterator[Document]:
+        Slow.now += next(self.seconds)
+        yield from documents
+
+
+def test_the_speed_is_words_over_the_median_round_and_the_first_round_warms_up(
+    finished: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = group_runs([finished("a", 0.5), finished("b", 0.5, base_encoder="new")])
+    slow = iter([Slow([100, 1, 3, 8]), Slow([100, 9, 4, 2])])
+    monkeypatch.setattr(Tagger, "load", lambda checkpoint: next(slow))
+    monkeypatch.setattr("cardio_training.comparing.time", SimpleNamespace(perf_counter=lambda: Slow.now))
+    documents = [Document("1", "es", "dolor torácico"), Document("2", "es", "fiebre")]
+    assert words_per_second(rows, documents, rounds=3) == [1.0, 0.75]
+
+
+def test_the_command_prints_a_markdown_table(
+    finished: Any, official_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([finished("a", 0.5)], data=official_data, language="es", rounds=1, markdown=True)
+    printed = capsys.readouterr().out.splitlines()
+    header = next(line for line in printed if line.startswith("| base encoder"))
+    assert [cell.strip() for cell in header.strip("|").split("|")] == [
+        "base encoder", "folds", "seeds", "es/DISEASE", "words/s",
+    ]  # fmt: skip
+    assert any(line.startswith("| old ") and "50.00" in line for line in printed)

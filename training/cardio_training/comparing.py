@@ -1,0 +1,99 @@
+"""Runs beside each other: strict F1 as each run was scored, and how fast its checkpoint tags.
+
+Contract
+- Runs of one recipe that differ in fold or seed alone make one row: mean and standard deviation over its runs.
+- F1 is what the run's manifest says; nothing is scored again.
+- Speed: words (what white space parts) a second of the first run of each row, over the same held-out texts, in rounds
+  A B C, A B C…; medians, so that other work on the machine falls on all alike. Loading is not counted.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from cardio_ner.checkpoint import Checkpoint, Manifest
+from cardio_ner.document import Document
+from cardio_ner.errors import ConfigError
+from cardio_ner.tagger import Tagger
+
+OF_ONE_RUN = ("output", "held_out_fold", "seed")
+"""Keys of a recipe in which the runs of one row may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRuns:
+    """Runs of one recipe. `f1`: by task (`es/DISEASE`), one value in [0, 1] for each run."""
+
+    base_encoder: str
+    checkpoints: tuple[Checkpoint, ...]
+    f1: dict[str, tuple[float, ...]]
+
+    @property
+    def folds(self) -> str:
+        """The held-out folds, such as `0, 1, 2`."""
+        return ", ".join(sorted({str(c.manifest.recipe["held_out_fold"]) for c in self.checkpoints}))
+
+    @property
+    def seeds(self) -> str:
+        """The seeds, such as `13`."""
+        return ", ".join(sorted({str(c.manifest.recipe["seed"]) for c in self.checkpoints}))
+
+
+def group_runs(folders: Sequence[Path]) -> list[ComparedRuns]:
+    """Runs by recipe, in the order given. Raises ConfigError where a run has no scores or no recipe."""
+    groups: dict[str, list[Checkpoint]] = {}
+    for folder in folders:
+        checkpoint = Checkpoint.open(folder / "checkpoint" if (folder / "checkpoint").is_dir() else folder)
+        groups.setdefault(_recipe_of_row(folder, checkpoint.manifest), []).append(checkpoint)
+    return [_compared(checkpoints) for checkpoints in groups.values()]
+
+
+def _recipe_of_row(folder: Path, manifest: Manifest) -> str:
+    if not manifest.recipe or "strict_f1" not in manifest.dev_scores:
+        raise ConfigError(f"{folder}: no scores: expected the folder of a finished run with a held-out fold")
+    return json.dumps({key: value for key, value in manifest.recipe.items() if key not in OF_ONE_RUN}, sort_keys=True)
+
+
+def _compared(checkpoints: Sequence[Checkpoint]) -> ComparedRuns:
+    scores = [checkpoint.manifest.dev_scores["strict_f1"] for checkpoint in checkpoints]
+    f1 = {task: tuple(float(score[task]) for score in scores) for task in scores[0]}
+    return ComparedRuns(checkpoints[0].manifest.recipe["base_encoder"], tuple(checkpoints), f1)
+
+
+def words_per_second(rows: Sequence[ComparedRuns], documents: Sequence[Document], *, rounds: int) -> list[float]:
+    """The median speed of each row's first checkpoint over the documents."""
+    words = sum(len(document.text.split()) for document in documents)
+    taggers = [Tagger.load(row.checkpoints[0]) for row in rows]
+    seconds: list[list[float]] = [[] for _ in taggers]
+    for round_ in range(rounds + 1):
+        for tagger, times in zip(taggers, seconds, strict=True):
+            begun = time.perf_counter()
+            for _ in tagger.tag(documents):
+                pass
+            if round_:  # the first warms up
+                times.append(time.perf_counter() - begun)
+    return [words / statistics.median(times) for times in seconds]
+
+
+def as_comparison(rows: Sequence[ComparedRuns], speeds: Sequence[float]) -> Table:
+    """The rows in percent, for a terminal or, as Markdown, for a page."""
+    tasks = list(dict.fromkeys(task for row in rows for task in row.f1))
+    table = Table("base encoder", "folds", "seeds", *tasks, "words/s")
+    for column in table.columns[3:]:
+        column.justify = "right"
+    for row, speed in zip(rows, speeds, strict=True):
+        scores = [_mean_and_spread(row.f1[task]) if task in row.f1 else "" for task in tasks]
+        table.add_row(row.base_encoder, row.folds, row.seeds, *scores, f"{speed:,.0f}")
+    return table
+
+
+def _mean_and_spread(values: Sequence[float]) -> str:
+    mean = f"{100 * statistics.mean(values):.2f}"
+    return mean if len(values) == 1 else f"{mean} ± {100 * statistics.stdev(values):.2f}"

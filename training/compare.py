@@ -1,0 +1,38 @@
+"""Set runs beside each other: `python training/compare.py runs/probe-a runs/probe-b`.
+
+Strict F1 on the fold that each run held out (runs that differ in fold or seed alone are one row), and words a second.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+
+from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
+from cardio_ner.errors import errors_as_exit
+from cardio_training.comparing import as_comparison, group_runs, words_per_second
+
+
+def main(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs, or of their checkpoints")],
+    data: Annotated[Path | None, typer.Option(help="Folder that holds multicardioner/")] = None,
+    language: Annotated[str, typer.Option(help="Language of the texts that the speed is measured on")] = "es",
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of the speed")] = 3,
+    markdown: Annotated[bool, typer.Option(help="Print a Markdown table")] = False,
+) -> None:
+    """Print a row for each recipe: F1 by task, mean and standard deviation over its folds, and speed."""
+    with errors_as_exit():
+        rows = group_runs(runs)
+        texts = read_multicardioner(data_folder(data), language).fold(0)[1]
+        table = as_comparison(rows, words_per_second(rows, texts, rounds=rounds))
+    if markdown:
+        table.box = box.MARKDOWN
+    Console(width=160).print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
