@@ -83,6 +83,27 @@ def test_a_gpu_that_fails_is_not_taken_for_a_fault_of_the_rows(
         encoder.log_probabilities([np.arange(5, 15, dtype=np.int32)])
 
 
+def test_a_gpu_without_memory_for_cublas_is_out_of_memory_and_other_errors_stay_what_they_are(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = iter([
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
+    ])  # fmt: skip
+
+    def fail(*_: object, **__: object) -> None:
+        raise next(errors)
+
+    monkeypatch.setattr(type(encoder.model), "forward", fail)
+    for _ in range(2):
+        with pytest.raises(torch.OutOfMemoryError):
+            encoder.log_probabilities([np.arange(5, 15, dtype=np.int32)])
+    with pytest.raises(RuntimeError, match="cannot be multiplied") as caught:
+        encoder.log_probabilities([np.arange(5, 15, dtype=np.int32)])
+    assert type(caught.value) is RuntimeError
+
+
 def test_a_tokenizer_without_offsets_is_refused(two_group_checkpoint: Path) -> None:
     class Slow:
         """As a tokenizer written in Python looks: no Rust backend."""

@@ -27,6 +27,7 @@ from cardio_ner.tags import Floats, TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
 
 PRECISIONS = ("auto", "bf16", "fp32")
+CUBLAS_OUT_OF_MEMORY = "CUBLAS_STATUS_ALLOC_FAILED"
 AMPERE = (8, 0)
 """CUDA compute capability from which bfloat16 runs on tensor cores."""
 
@@ -95,12 +96,20 @@ def _no_progress_bar() -> Iterator[None]:
 
 @contextmanager
 def _device_errors() -> Iterator[None]:
-    """A CUDA error other than want of memory spoils the whole process: it must not pass for a document's fault."""
+    """A CUDA error other than want of memory spoils the whole process: it must not pass for a document's fault.
+
+    torch has no class of its own for cuBLAS's want of memory."""
     try:
         yield
-    except torch.AcceleratorError as error:
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
         complaint = str(error).partition("\n")[0]
-        raise DeviceLostError(f"{complaint}: expected the GPU to compute; a new process can use it again") from None
+        if CUBLAS_OUT_OF_MEMORY in complaint:
+            raise torch.OutOfMemoryError(complaint) from None
+        if isinstance(error, torch.AcceleratorError):
+            raise DeviceLostError(f"{complaint}: expected the GPU to compute; a new process can use it again") from None
+        raise
 
 
 @dataclass(frozen=True, slots=True)
