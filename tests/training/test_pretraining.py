@@ -23,7 +23,8 @@ from cardio_ner.document import DISEASE
 from cardio_ner.encoder import choose_device, choose_dtype
 from cardio_ner.errors import ConfigError
 from cardio_training import masked_words
-from cardio_training.masked_words import hidden_logits
+from cardio_training.dataset import IGNORED
+from cardio_training.masked_words import HIDDEN_STEP, hidden_logits
 from cardio_training.masking import MaskingCollator, RowsInOrder, word_starts
 from cardio_training.packing import PackedTexts, Region
 from cardio_training.pretraining import _arguments, pretrain
@@ -125,13 +126,13 @@ def test_the_output_layer_sees_the_hidden_tokens_alone_and_answers_as_the_whole_
 ) -> None:
     model = AutoModelForMaskedLM.from_pretrained(finished.output / "encoder", dtype=torch.float32).eval()
     ids = torch.randint(5, 50, (3, 16), generator=torch.Generator().manual_seed(1))
-    labels = torch.full_like(ids, -100)
+    labels = torch.full_like(ids, IGNORED)
     labels[0, 3] = labels[2, 5] = 7
     with torch.inference_mode():
         logits_NV, labels_N = hidden_logits(model, {"input_ids": ids, "labels": labels})
         whole = model(input_ids=ids).logits
-    assert labels_N.tolist() == [7, 7]
-    assert torch.allclose(logits_NV, torch.stack([whole[0, 3], whole[2, 5]]), atol=1e-5)
+    assert labels_N.tolist() == [7, 7] + [IGNORED] * (HIDDEN_STEP - 2)
+    assert torch.allclose(logits_NV[:2], torch.stack([whole[0, 3], whole[2, 5]]), atol=1e-5)
 
 
 def test_fine_tuning_starts_from_the_encoder(finished: PretrainingRecipe, text_data: Path, tmp_path: Path) -> None:

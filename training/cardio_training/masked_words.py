@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 from transformers import AutoModelForMaskedLM, PreTrainedModel, Trainer, TrainerCallback
 
 from cardio_training.dataset import IGNORED
 from cardio_training.masking import RowsInOrder
+
+HIDDEN_STEP = 256
+"""Hidden tokens of a batch are filled up to a multiple: where each step asks for logits of another size (200 MB), freed
+ones do not fit the next, and a process grows by gigabytes."""
 
 
 class MaskedWordTrainer(Trainer):
@@ -30,7 +34,7 @@ class MaskedWordTrainer(Trainer):
         """Mean cross-entropy over the hidden tokens of `input_ids` and `labels` [B, T]."""
         with self.accelerator.autocast():  # Trainer's own covers model.forward alone
             logits_NV, labels_N = hidden_logits(model, inputs)
-        return cross_entropy(logits_NV.float(), labels_N)
+        return cross_entropy(logits_NV.float(), labels_N, ignore_index=IGNORED)
 
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
         """Loss (nats) and accuracy of hidden tokens, per language, logged and given to the callbacks."""
@@ -41,9 +45,9 @@ class MaskedWordTrainer(Trainer):
             for inputs in self.get_test_dataloader(rows):
                 with torch.inference_mode(), self.accelerator.autocast():
                     logits_NV, labels_N = hidden_logits(model, self._prepare_inputs(inputs))
-                loss += float(cross_entropy(logits_NV.float(), labels_N, reduction="sum"))
+                loss += float(cross_entropy(logits_NV.float(), labels_N, ignore_index=IGNORED, reduction="sum"))
                 right += int((logits_NV.argmax(-1) == labels_N).sum())
-                count += len(labels_N)
+                count += int((labels_N != IGNORED).sum())
             metrics[f"{metric_key_prefix}_{language}_loss"] = loss / count
             metrics[f"{metric_key_prefix}_{language}_accuracy"] = right / count
         model.train()
@@ -53,10 +57,13 @@ class MaskedWordTrainer(Trainer):
 
 
 def hidden_logits(model: Any, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """(logits [N, V], labels [N]) of the N hidden tokens of a batch without padding."""
-    at = (inputs["labels"].flatten() != IGNORED).nonzero()[:, 0]
+    """(logits [N, V], labels [N]) of the hidden tokens of a batch without padding; the last few labels are IGNORED."""
+    labels = inputs["labels"].flatten()
+    at = (labels != IGNORED).nonzero()[:, 0]
+    idle = -len(at) % HIDDEN_STEP
     hidden_BTD = model.bert(input_ids=inputs["input_ids"]).last_hidden_state
-    return model.cls(hidden_BTD.flatten(0, 1)[at]), inputs["labels"].flatten()[at]
+    logits_NV = model.cls(hidden_BTD.flatten(0, 1)[pad(at, (0, idle))])
+    return logits_NV, pad(labels[at], (0, idle), value=IGNORED)
 
 
 class KeepCurves(TrainerCallback):
