@@ -40,8 +40,11 @@ dist: $(VENV)/.installed-dev ## Build dist/*.whl and, for spark-submit --py-file
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist
 	cp dist/cardio_ner-*.whl dist/cardio_ner.zip
 
+# Each has a Spark of its own, of 2 to 3 GB. Files stay whole; the longest come first (tests/conftest.py).
+WORKERS ?= 2
+
 test: $(VENV)/.installed-dev ## Run the tests, but for those marked slow
-	@$(WITH_JAVA) $(BIN)/python -m pytest -m 'not slow'
+	@$(WITH_JAVA) $(BIN)/python -m pytest -m 'not slow' -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: lint test ## Everything that CI runs: lint, then the tests
 

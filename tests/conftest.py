@@ -12,6 +12,10 @@ from types import ModuleType
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for the network fails at once
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Threads that wait for each other on shared cores burn two thirds of the time, in the programs that tests start too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The JVMs of tests live for seconds: they would spend more on compiling well than they gain by it.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 import pytest
 import torch
@@ -21,6 +25,9 @@ from transformers import AutoTokenizer
 from cardio_ner.checkpoint import MANIFEST, Manifest
 from cardio_ner.document import LANGUAGES
 from cardio_ner.encoder import wrap_tokenizer
+from cardio_ner.spark.account import RunAccount
+from cardio_ner.spark.pipeline import annotate
+from cardio_ner.spark.settings import Settings
 from cardio_ner.tagger import Tagger
 from cardio_ner.tokenization import DocumentTokenizer
 from deadly_models import DEADLY
@@ -28,6 +35,13 @@ from tiny_corpus import write_official_layout
 from tiny_models import HUB_LABELS, TWO_GROUPS, write_checkpoint
 
 ROOT = Path(__file__).parents[1]
+LONGEST = ("jobs", "cluster", "spark", "sql")
+"""Folders whose tests take longest, which come first: the last worker is not left alone with them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files stay whole and in order."""
+    items.sort(key=lambda item: LONGEST.index(name) if (name := item.path.parent.name) in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")
@@ -97,6 +111,13 @@ def spark() -> Iterator[SparkSession]:
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def annotated_notes(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunAccount]:
+    """The example notes, annotated by the checkpoints that ship: the output, and the run's account."""
+    output = tmp_path_factory.mktemp("annotated_notes") / "out"
+    return output, annotate(spark, str(ROOT / "examples/notes"), str(output), Settings())
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from processes import PATIENCE, running
+from processes import PATIENCE, processes_of, running
 
 ROOT = Path(__file__).parents[1]
 SUBMIT = Path(sys.executable).with_name("spark-submit")
@@ -29,23 +31,29 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
 
 
-def submit(*arguments: str, master: str = "local[2]", cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def submit(
+    *arguments: str, master: str = "local[2]", confs: tuple[str, ...] = (), cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
     """Run the job to its end."""
     return subprocess.run(
-        command(*arguments, master=master), capture_output=True, text=True, env=environment(), cwd=cwd,
+        command(*arguments, master=master, confs=confs), capture_output=True, text=True, env=environment(), cwd=cwd,
         timeout=PATIENCE, check=False,
     )  # fmt: skip
 
 
-def submit_and_kill(*arguments: str, when: Callable[[], bool], timeout: float = PATIENCE) -> bool:
-    """Run the job and SIGKILL all of it as soon as `when` is true; False if it ended before."""
-    deadline = time.monotonic() + timeout
-    with running(command(*arguments), log=Path(os.devnull), env=environment()) as process:
-        while process.poll() is None and time.monotonic() < deadline:
-            if when():
-                return True
-            time.sleep(0.002)
-    return False
+@contextmanager
+def stopped(*arguments: str, when: Callable[[], bool]) -> Iterator[bool]:
+    """A run of the job that stands still from the moment that `when` is true; SIGKILL for all of it with the end of
+    the block. False if it ended before."""
+    deadline = time.monotonic() + PATIENCE
+    # One core: a second Python worker would cost more than all that these runs do.
+    with running(command(*arguments, master="local[1]"), log=Path(os.devnull), env=environment()) as process:
+        while not (reached := when()) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        for folder in processes_of(process.pid):
+            with suppress(ProcessLookupError):  # it ended meanwhile
+                os.kill(int(folder.name), signal.SIGSTOP)
+        yield reached
 
 
 def write_notes(path: Path, ids: list[str], text: str) -> None:

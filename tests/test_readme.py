@@ -10,8 +10,7 @@ from pyspark.sql import SparkSession
 
 from cardio_ner.report.tables import open_tables
 from cardio_ner.spark import catalog
-from cardio_ner.spark.pipeline import annotate
-from cardio_ner.spark.settings import Settings
+from cardio_ner.spark.account import RunAccount
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,16 +28,12 @@ def test_a_python_block_runs_and_prints_what_the_readme_says(code: str, capsys: 
     assert capsys.readouterr().out.splitlines() == said
 
 
-@pytest.fixture(scope="module")
-def annotated(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("readme") / "out"
-    annotate(spark, str(ROOT / "examples/notes"), str(output), Settings())
-    return output
-
-
-def test_every_sql_block_answers_in_duckdb_and_in_spark(spark: SparkSession, annotated: Path) -> None:
-    tables = open_tables(annotated)
-    catalog.open_tables(spark, str(annotated))
+def test_every_sql_block_answers_in_duckdb_and_in_spark(
+    spark: SparkSession, annotated_notes: tuple[Path, RunAccount]
+) -> None:
+    output, _ = annotated_notes
+    tables = open_tables(output)
+    catalog.open_tables(spark, str(output))
     queries = blocks("sql")
     assert queries
     for query in queries:

@@ -36,7 +36,7 @@ def write_notes(folder: Path, documents: list[Document]) -> None:
     """Two Parquet files with half of the documents each, and a column that makes them large enough for two tasks."""
     folder.mkdir()
     rows = [
-        {"doc_id": note.doc_id, "language": note.language, "text": note.text, "scan": os.urandom(10_000)}
+        {"doc_id": note.doc_id, "language": note.language, "text": note.text, "scan": os.urandom(30_000)}
         for note in documents
     ]
     for number in range(2):
@@ -65,12 +65,12 @@ def log_of(folder: Path) -> str:
 def texts() -> dict[str, list[str]]:
     """Records in Spanish, for the checkpoint that ships, and in English, for the one in the archive."""
     spanish = [path.read_bytes().decode() for path in sorted((ROOT / "examples/notes/es").glob("*.txt"))]
-    return {"es": spanish, "en": [CLINICAL_TEXT * i for i in range(1, 13)]}
+    return {"es": spanish[:4], "en": [CLINICAL_TEXT * i for i in range(1, 9)]}
 
 
 def copied(notes: list[Document]) -> list[Document]:
-    """Each three times, under names of their own."""
-    return [Document(f"{note.doc_id}/{copy}", note.language, note.text, note.spans) for note in notes for copy in "abc"]
+    """Each twice, under names of their own."""
+    return [Document(f"{note.doc_id}/{copy}", note.language, note.text, note.spans) for note in notes for copy in "ab"]
 
 
 def notes_of(texts: dict[str, list[str]], language: str) -> list[Document]:

@@ -1,4 +1,4 @@
-"""While the real command runs, as typed, the kernel is asked which sockets its processes listen on."""
+"""The real command, as typed: while it runs, the kernel is asked which sockets its processes listen on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cardio_ner.report.tables import open_tables
 from processes import PATIENCE, processes_of, running
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +65,9 @@ def test_a_plain_local_run_listens_on_loopback_alone_and_has_no_web_ui(tmp_path:
     with running(command, log=tmp_path / "log", cwd=tmp_path, env=environment) as run:
         while run.poll() is None and time.monotonic() < deadline:
             seen |= listening(run.pid)
-            time.sleep(0.25)
+            time.sleep(0.5)
     assert run.returncode == 0, (tmp_path / "log").read_text(encoding="utf-8", errors="replace")[-2000:]
     assert seen == {"127.0.0.1"}
+    # With no option but the two that it must have, it tags with the checkpoint that ships.
+    found = open_tables(tmp_path / "out").execute("SELECT doc_id, entity_type, text FROM spans_current").fetchall()
+    assert ("1", "MEDICATION", "enalapril") in found

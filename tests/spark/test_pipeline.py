@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import duckdb
-import pytest
 from pyspark.sql import SparkSession
 from pyspark.testing import assertDataFrameEqual, assertSchemaEqual
 
@@ -24,15 +23,10 @@ ROOT = Path(__file__).parents[2]
 NOTES = ROOT / "examples/notes"
 
 
-@pytest.fixture(scope="module")
-def run(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunAccount]:
-    """The example notes, annotated."""
-    output = tmp_path_factory.mktemp("run") / "out"
-    return output, annotate(spark, str(NOTES), str(output), Settings())
-
-
-def test_every_note_has_one_row_and_the_summary_says_so(spark: SparkSession, run: tuple[Path, RunAccount]) -> None:
-    output, summary = run
+def test_every_note_has_one_row_and_the_summary_says_so(
+    spark: SparkSession, annotated_notes: tuple[Path, RunAccount]
+) -> None:
+    output, summary = annotated_notes
     documents = read_documents(spark, str(output))
     expected = {str(path.relative_to(NOTES).with_suffix("")) for path in NOTES.rglob("*.txt")}
     assert {row.doc_id for row in documents.collect()} == expected
@@ -42,18 +36,18 @@ def test_every_note_has_one_row_and_the_summary_says_so(spark: SparkSession, run
 
 
 def test_the_tables_have_the_declared_columns_and_staging_is_gone(
-    spark: SparkSession, run: tuple[Path, RunAccount]
+    spark: SparkSession, annotated_notes: tuple[Path, RunAccount]
 ) -> None:
-    output, _ = run
+    output, _ = annotated_notes
     assertSchemaEqual(read_documents(spark, str(output)).schema, DOCUMENTS)
     assertSchemaEqual(read_spans(spark, str(output)).schema, SPANS)
     assert not (output / "_staging").exists()
 
 
 def test_the_spans_table_equals_the_tagger_on_the_same_documents(
-    spark: SparkSession, run: tuple[Path, RunAccount]
+    spark: SparkSession, annotated_notes: tuple[Path, RunAccount]
 ) -> None:
-    output, _ = run
+    output, _ = annotated_notes
     columns = ["doc_id", "start_offset", "end_offset", "entity_type", "text"]
     expected = []
     for language in ("es", "en", "it"):
@@ -67,9 +61,9 @@ def test_the_spans_table_equals_the_tagger_on_the_same_documents(
 
 
 def test_offsets_cut_the_mention_out_of_the_file_in_python_spark_and_duckdb(
-    spark: SparkSession, run: tuple[Path, RunAccount]
+    spark: SparkSession, annotated_notes: tuple[Path, RunAccount]
 ) -> None:
-    output, _ = run
+    output, _ = annotated_notes
     name = "es/11_nota_movil_emoji"
     text = (NOTES / f"{name}.txt").read_bytes().decode()
     spans = read_spans(spark, str(output)).where(f"doc_id = '{name}'").collect()
@@ -84,8 +78,10 @@ def test_offsets_cut_the_mention_out_of_the_file_in_python_spark_and_duckdb(
         )
 
 
-def test_duckdb_and_spark_answer_the_packaged_queries_alike(spark: SparkSession, run: tuple[Path, RunAccount]) -> None:
-    output, _ = run
+def test_duckdb_and_spark_answer_the_packaged_queries_alike(
+    spark: SparkSession, annotated_notes: tuple[Path, RunAccount]
+) -> None:
+    output, _ = annotated_notes
     catalog.open_tables(spark, str(output))
     tables = open_tables(output)
     for name in ("top_mentions", "documents_by_outcome"):

@@ -73,6 +73,8 @@ def test_the_curves_hold_loss_and_accuracy_per_language_and_the_loss_falls(finis
     for language in ("es", "en", "it"):
         assert scored[-1][f"eval_{language}_loss"] < 0.7 * scored[0][f"eval_{language}_loss"]
         assert scored[-1][f"eval_{language}_accuracy"] > scored[0][f"eval_{language}_accuracy"]
+    with_the_encoder = json.loads((finished.output / "encoder/history.json").read_text())
+    assert with_the_encoder[: len(history)] == history
 
 
 def test_the_encoder_is_fp16_and_says_what_it_was_made_from(finished: PretrainingRecipe, text_data: Path) -> None:

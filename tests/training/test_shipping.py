@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,20 @@ from cardio_ner.checkpoint import Checkpoint, packaged_model
 from cardio_ner.document import DISEASE, MEDICATION
 from cardio_ner.errors import ConfigError
 from cardio_training import shipping
-from cardio_training.shipping import FILES, MAX_WEIGHTS_BYTES, model_card, ship
+from cardio_training.shipping import (
+    ENCODER_FILES,
+    FILES,
+    MAX_ENCODER_BYTES,
+    MAX_WEIGHTS_BYTES,
+    encoder_card,
+    model_card,
+    ship,
+    ship_encoder,
+)
+from ship import main as command
 
 TYPES = {"es": (DISEASE, MEDICATION), "en": (MEDICATION,), "it": (MEDICATION,)}
+ENCODER = Path(__file__).parents[2] / "models/encoder"
 
 
 @pytest.mark.parametrize("language", TYPES)
@@ -50,3 +62,42 @@ def test_weights_over_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(ConfigError, match="expected at most 1000"):
         ship(packaged_model("es"), tmp_path / "es", recipe_file="")
     assert not (tmp_path / "es").exists()
+
+
+def test_the_encoder_that_ships_is_small_and_complete_and_its_card_is_the_one_its_manifest_gives() -> None:
+    assert {path.name for path in ENCODER.iterdir()} == {*ENCODER_FILES, "README.md"}
+    assert (ENCODER / "model.safetensors").stat().st_size <= MAX_ENCODER_BYTES
+    written = (ENCODER / "README.md").read_text(encoding="utf-8")
+    assert written == encoder_card(ENCODER)
+    facts = json.loads((ENCODER / "pretraining.json").read_text(encoding="utf-8"))
+    for part in ("| es |", "| en |", "| it |", facts["texts"]["sha256"], facts["git_commit"][:12]):
+        assert part in written
+
+
+def test_shipping_an_encoder_copies_it_unchanged(tmp_path: Path) -> None:
+    ship_encoder(ENCODER, tmp_path / "models/encoder")
+    for name in (*ENCODER_FILES, "README.md"):
+        assert (tmp_path / "models/encoder" / name).read_bytes() == (ENCODER / name).read_bytes()
+
+
+def test_an_encoder_of_an_unfinished_run_is_not_shipped(tmp_path: Path) -> None:
+    facts = json.loads((ENCODER / "pretraining.json").read_text(encoding="utf-8"))
+    for name in ("no manifest", "no scores"):
+        source = tmp_path / name
+        source.mkdir()
+        if name == "no scores":
+            (source / "pretraining.json").write_text(json.dumps(facts | {"held_out": {}}), encoding="utf-8")
+        with pytest.raises(ConfigError, match="expected the encoder folder of a finished run"):
+            ship_encoder(source, tmp_path / "target")
+    assert not (tmp_path / "target").exists()
+
+
+def test_the_commands_of_shipping_put_things_in_their_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    command("encoder", source=ENCODER)
+    assert (tmp_path / "models/encoder/README.md").read_text(encoding="utf-8") == encoder_card(ENCODER)
+    command("it", source=packaged_model("it"))
+    assert (
+        Checkpoint.open(tmp_path / "src/cardio_ner/models/it").model_id
+        == Checkpoint.open(packaged_model("it")).model_id
+    )
