@@ -107,7 +107,10 @@ def spark() -> Iterator[SparkSession]:
         if line.strip() and not line.startswith("#"):
             key, value = line.split(None, 1)
             builder = builder.config(key, value.strip())
-    session = builder.getOrCreate()
+    builder = builder.config("spark.python.daemon.module", "warm_daemon")
+    with pytest.MonkeyPatch.context() as patched:  # what the JVM has seen, its Python processes see
+        patched.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()

@@ -34,7 +34,7 @@ POISONED = [
     Poisoned("surrogates", NOTE.encode() + b" \xed\xa0\x80", "invalid_encoding"),
     Poisoned("ff", NOTE.encode() + b" \xff", "invalid_encoding"),
     Poisoned("latin", f"{NOTE} Estenosis aórtica.".encode("latin-1"), "invalid_encoding"),
-    Poisoned("long", (NOTE + " " + ("x" * 1000 + " ") * 2000).encode(), "annotated"),
+    Poisoned("long", (NOTE + " " + ("x" * 1000 + " ") * 400).encode(), "annotated"),
     Poisoned("binary", bytes(range(128, 256)) + NOTE.encode(), "invalid_encoding"),
     Poisoned("french", f"Madame {MARKER} prend du bisoprolol.".encode(), "unsupported_language", "fr"),
     Poisoned("twice", NOTE.encode(), "annotated"),

@@ -68,14 +68,11 @@ def test_offsets_cut_the_mention_out_of_the_file_in_python_spark_and_duckdb(
     text = (NOTES / f"{name}.txt").read_bytes().decode()
     spans = read_spans(spark, str(output)).where(f"doc_id = '{name}'").collect()
     assert spans
-    frame = spark.createDataFrame([(text,)], "t string")
-    for span in spans:
-        length = span.end_offset - span.start_offset
-        assert text[span.start_offset : span.end_offset] == span.text
-        assert frame.selectExpr(f"substr(t, {span.start_offset + 1}, {length}) s").first().s == span.text
-        assert (
-            duckdb.execute("SELECT substr(?, ?, ?)", [text, span.start_offset + 1, length]).fetchone()[0] == span.text
-        )
+    mentions = tuple(span.text for span in spans)
+    assert tuple(text[span.start_offset : span.end_offset] for span in spans) == mentions
+    cuts = [f"substr(t, {span.start_offset + 1}, {span.end_offset - span.start_offset})" for span in spans]
+    assert tuple(spark.createDataFrame([(text,)], "t string").selectExpr(*cuts).first()) == mentions
+    assert duckdb.execute(f"SELECT {', '.join(cuts)} FROM (SELECT ? AS t)", [text]).fetchone() == mentions
 
 
 def test_duckdb_and_spark_answer_the_packaged_queries_alike(
