@@ -2,8 +2,8 @@
 
 Contract
 - `pretrain(recipe)` leaves `output/encoder` (fp16 safetensors with the head for masked words, tokenizer,
-  `pretraining.json`). `output/history.json` holds the curves as they grow: the loss on what is learnt, and per language
-  loss and accuracy of hidden words in held-out texts.
+  `pretraining.json`, `history.json`). `output/history.json` holds the curves as they grow: the loss on what is learnt,
+  and per language loss and accuracy of hidden words in held-out texts.
 - An output folder belongs to one recipe: going on in it with another raises ConfigError naming the keys that differ.
 """
 
@@ -28,6 +28,7 @@ from cardio_training.saving import fast_tokenizer, git_commit, last_whole_checkp
 from cardio_training.starting import MANIFEST, START_KEYS, check_same_recipe, start_encoder
 
 STEPS_PER_LOG = 20
+HISTORY = "history.json"
 RUN_KEYS = START_KEYS | {
     "held_out_share", "row_tokens", "batch_rows", "tokens", "masking", "learning_rate", "warmup_share", "decay_share",
     "weight_decay",
@@ -53,7 +54,8 @@ def pretrain(recipe: PretrainingRecipe, *, data: Path | None = None) -> Path:
     trainer = _trainer(recipe, _model_to_train(start), tokenizer, texts, score_first=resumed is None)
     trainer.train(resume_from_checkpoint=resumed)
     facts = manifest(recipe, texts, trainer.state.global_step, _last_scores(trainer))
-    return save_fp16(encoder, trainer.model, tokenizer, {MANIFEST: json.dumps(facts, indent=1)})
+    curves = {HISTORY: json.dumps(trainer.state.log_history, indent=1)}
+    return save_fp16(encoder, trainer.model, tokenizer, {MANIFEST: json.dumps(facts, indent=1), **curves})
 
 
 def manifest(recipe: PretrainingRecipe, texts: PackedTexts, step: int, scores: dict[str, float]) -> dict[str, Any]:
@@ -120,7 +122,7 @@ def _trainer(
         train_dataset=RowsInOrder.plan(texts, recipe.steps * recipe.batch_rows, recipe.seed),
         eval_dataset=next(iter(held_out.values())),
         data_collator=collator,
-        callbacks=[KeepCurves(recipe.output / "history.json"), KeepEncoders(kept, keep)],
+        callbacks=[KeepCurves(recipe.output / HISTORY), KeepEncoders(kept, keep)],
     )
 
 
