@@ -81,3 +81,16 @@ def test_sizes_are_read_with_units_and_kept_columns_have_names_of_their_own() ->
     assert read_settings(None, {"batch_bytes": "500MB"}).batch_bytes == 500_000_000
     with pytest.raises(ConfigError, match=r"keep.*status"):
         read_settings(None, {"keep": ["ward", "status"]})
+
+
+@pytest.mark.parametrize("name", ["text", "Text", "spans", "known", "annotation", "row_key", "copy", "_reason"])
+def test_a_name_that_the_job_uses_itself_is_not_kept(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"keep.*{name.lower()}: rename"):
+        read_settings(None, {"keep": [name]})
+
+
+def test_a_column_is_kept_once_and_none_has_a_reserved_name() -> None:
+    with pytest.raises(ConfigError, match=r"keep.*each column once"):
+        read_settings(None, {"keep": ["ward", "WARD"]})
+    with pytest.raises(ConfigError, match=r"text_column.*rename the column"):
+        read_settings(None, {"text_column": "_source_file"})

@@ -20,7 +20,7 @@ from cardio_ner.spark.failures import find_unreadable
 from cardio_ner.spark.gate import fold
 from cardio_ner.spark.pipeline import configure
 from cardio_ner.spark.settings import Settings, read_settings
-from cardio_ner.spark.source import open_source
+from cardio_ner.spark.source import Source, open_source, open_table
 
 NOTES = {
     "es/01": "Estenosis aórtica.\r\nTratamiento: bisoprolol 2,5\u00a0mg 💊\r\n",
@@ -31,7 +31,10 @@ NOTES = {
 
 def read_rows(spark: SparkSession, path: str, settings: Settings) -> DataFrame:
     """The gated rows of all files there are; what was counted in them is checked on the way."""
-    source = open_source(spark, path, settings)
+    return checked_rows(open_source(spark, path, settings))
+
+
+def checked_rows(source: Source) -> DataFrame:
     files = list(source.listing())
     rows = source.rows(files)
     assert sum(source.counts(files).values()) == rows.count()
@@ -188,6 +191,21 @@ def test_an_omop_note_table_names_its_own_columns(spark: SparkSession, tmp_path:
     spark.createDataFrame(notes, columns).write.parquet(str(tmp_path / "in"))
     rows = read_rows(spark, str(tmp_path / "in"), read_settings(None, {"preset": "omop-note"})).collect()
     assert {(row.doc_id, row.language) for row in rows} == {("1", "es"), ("2", "en"), ("3", "fr"), ("4", None)}
+
+
+def test_columns_of_the_input_that_have_the_names_of_ours_are_not_taken_for_them(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    columns = "doc_id string, text string, reason string, error_type string, _reason string, _source_file string"
+    frame = spark.createDataFrame([("1", "Fever", "chest pain, Mrs X", "b", "c", "d")], columns)
+    frame.createOrReplaceTempView("notes_with_reasons")
+    frame.write.parquet(str(tmp_path / "in"))
+    (tmp_path / "a.jsonl").write_text('{"doc_id": "1", "reason": "Fever", "error_type": "b"}\n')
+    view = open_table(spark, "notes_with_reasons", Settings(table_chunks=2))
+    (row,) = checked_rows(view).collect()
+    assert (row.text, row.reason, row.error_type, row.source_file) == ("Fever", None, None, None)
+    assert rows_of(spark, tmp_path / "in") == {"1": ("Fever", None, None)}
+    assert rows_of(spark, tmp_path / "a.jsonl", text_column="reason") == {"1": ("Fever", None, None)}
 
 
 def test_a_fhir_bulk_export_is_read_line_by_line(spark: SparkSession, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ Contract
 - Bytes stay as they are: text that is not UTF-8 arrives as the bytes that it is, and is gated later (gate.py), or is
   decoded from the encoding that the user names. Nothing is replaced silently.
 - Every frame has FILE (the path as listings show it) and MODIFIED (when the file was last written), and may have
-  `reason` and `error_type` for rows that the format itself makes unreadable.
+  REASON and ERROR_TYPE for rows that the format itself makes unreadable. An input's own columns never have these names.
 - JSON lines and CSV give strings, read by name; no pass over the data infers types.
 """
 
@@ -18,7 +18,7 @@ from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from cardio_ner.spark.hadoop import File, literal
 
-FILE, MODIFIED = "_source_file", "_source_modified_at"
+FILE, MODIFIED, REASON, ERROR_TYPE = RESERVED = ("_source_file", "_source_modified_at", "_reason", "_error_type")
 _ANY_LENGTH = str(2**31 - 1)
 _LONE_SURROGATE = (
     r"(?<!\\)(?:\\\\)*(?:\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])"
@@ -61,8 +61,8 @@ def read_json(spark: SparkSession, files: Sequence[File], names: Sequence[str], 
     found = parsed.select(only.alias("record"), "invalid", FILE, MODIFIED)
     return found.select(
         *(F.col(f"record.`{name}`").alias(name) for name in names),
-        F.when(F.col("invalid"), "invalid_encoding").alias("reason"),
-        F.when(F.col("record").isNull(), "MalformedJSON").alias("error_type"),
+        F.when(F.col("invalid"), "invalid_encoding").alias(REASON),
+        F.when(F.col("record").isNull(), "MalformedJSON").alias(ERROR_TYPE),
         FILE,
         MODIFIED,
     )

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
 from cardio_ner.language import THREE_LETTERS
-from cardio_ner.spark.formats import FILE, MODIFIED
+from cardio_ner.spark.formats import ERROR_TYPE, FILE, MODIFIED, REASON
 from cardio_ner.spark.omop import omop_language
 from cardio_ner.spark.settings import Settings
 
@@ -30,7 +30,7 @@ def gate(raw: DataFrame, settings: Settings) -> DataFrame:
         F.make_valid_utf8(doc_id).alias("doc_id"),
         _language(raw, settings).alias("language"),
         _given_reason(raw, doc_id, text).alias("reason"),
-        _column_or_null(raw, "error_type").alias("error_type"),
+        _column_or_null(raw, ERROR_TYPE).alias("error_type"),
         F.char_length(text).alias("n_chars"),
         F.sha2(text.cast("binary"), 256).alias("text_sha256"),
         F.col(FILE).alias("source_file"),
@@ -44,7 +44,7 @@ def gate(raw: DataFrame, settings: Settings) -> DataFrame:
 def _given_reason(raw: DataFrame, doc_id: Column, text: Column) -> Column:
     """Why a row is rejected, or null. A reason that the format gave comes first."""
     return F.coalesce(
-        _column_or_null(raw, "reason"),
+        _column_or_null(raw, REASON),
         F.when(doc_id.isNull(), "null_id")
         .when(~F.is_valid_utf8(text) | ~F.is_valid_utf8(doc_id), "invalid_encoding")
         .when(text.isNull() | ~text.rlike(_BLANK), "empty_text"),

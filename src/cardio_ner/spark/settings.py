@@ -15,6 +15,7 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator
 
 from cardio_ner.checkpoint import Checkpoint
 from cardio_ner.config import read_config
+from cardio_ner.spark.formats import RESERVED
 from cardio_ner.spark.schema import DOCUMENTS
 
 InputFormat = Literal["auto", "parquet", "jsonl", "csv", "text", "brat", "fhir"]
@@ -23,8 +24,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fhir": {"input_format": "fhir"},
 }
 """What `preset` stands for; other options win over it."""
-
-
+_WORKING_COLUMNS = {"text", "spans", "known", "annotation", "row_key", "copy"}
+"""Names of a row between its reading and the tables, beside those of the documents table."""
 SMALL_FAILURES = 10
 """Failures that a share always allows: 1 of 3 documents is no sign of a run that goes wrong."""
 _NOT_IN_DIGEST = {
@@ -77,10 +78,20 @@ class Settings(BaseModel):
     @field_validator("keep")
     @classmethod
     def _keep_has_names_of_its_own(cls, keep: tuple[str, ...]) -> tuple[str, ...]:
-        taken = sorted(set(keep) & set(DOCUMENTS.names))
-        if taken or len(set(keep)) < len(keep):
-            raise ValueError(f"expected each column once, and none that the documents table has itself: {taken}")
+        names = [name.casefold() for name in keep]  # Spark tells no Text from text
+        taken = sorted({*names} & {*DOCUMENTS.names, *_WORKING_COLUMNS, *RESERVED})
+        if taken:
+            raise ValueError(f"the job has columns of these names itself: {', '.join(taken)}: rename them in a view")
+        if len(set(names)) < len(names):
+            raise ValueError("expected each column once")
         return keep
+
+    @field_validator("id_column", "text_column", "language_column")
+    @classmethod
+    def _column_is_not_reserved(cls, name: str | None) -> str | None:
+        if name is not None and name.casefold() in RESERVED:
+            raise ValueError("the job uses this name itself: rename the column in a view")
+        return name
 
     @field_validator("max_failures", mode="before")
     @classmethod

@@ -22,8 +22,10 @@ from cardio_ner.errors import InputError
 from cardio_ner.spark.counts import Counts, count_rows
 from cardio_ner.spark.fhir import document_references
 from cardio_ner.spark.formats import (
+    ERROR_TYPE,
     FILE,
     MODIFIED,
+    REASON,
     csv_header,
     read_csv,
     read_json,
@@ -94,7 +96,8 @@ class FileSource:
                 frame = read_csv(spark, files, encoding, like=self.header)
                 return frame.select(*(F.col(f"`{name}`") for name in names), FILE, MODIFIED)
             case "fhir":
-                return document_references(read_lines(spark, files))
+                rows = document_references(read_lines(spark, files))
+                return rows.withColumnsRenamed({"reason": REASON, "error_type": ERROR_TYPE})
             case _:
                 languages = tuple(self.settings.checkpoints)
                 return read_texts(spark, files, root=self.folder, languages=languages, encoding=encoding)
@@ -138,7 +141,8 @@ class TableSource:
     def _chunks(self, files: Sequence[File]) -> DataFrame:
         numbers = [int(file.path.rsplit("#", 1)[1].split("/")[0]) for file in files]
         chunk = F.pmod(F.xxhash64(F.col(f"`{self.settings.id_column}`").cast("string")), F.lit(self.n_chunks))
-        return self.spark.table(self.table).where(chunk.isin(numbers))
+        columns = (F.col(f"`{name}`") for name in self.schema.names)
+        return self.spark.table(self.table).where(chunk.isin(numbers)).select(*columns)
 
 
 Source = FileSource | TableSource
