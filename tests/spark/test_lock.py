@@ -12,7 +12,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cardio_ner.errors import LockError
-from cardio_ner.spark.lock import STALE_SECONDS, output_lock
+from cardio_ner.spark import lock as lock_module
+from cardio_ner.spark.lock import STALE_SECONDS, Lock, output_lock, place
 
 
 def forge(output: Path, **holder: object) -> Path:
@@ -32,16 +33,50 @@ def test_a_second_run_is_refused_and_told_whose_lock_it_is(spark: SparkSession, 
 
 
 def test_the_lock_of_a_process_that_is_gone_is_taken_over(spark: SparkSession, tmp_path: Path) -> None:
-    import socket
-
     gone = subprocess.Popen(["true"])
     gone.wait()
-    forge(tmp_path, host=socket.gethostname(), pid=gone.pid, process_started="1")
+    forge(tmp_path, **place(), pid=gone.pid, process_started="1")
     with output_lock(spark, str(tmp_path)):
         pass
-    forge(tmp_path, host=socket.gethostname(), pid=os.getpid(), process_started="another process had my number")
+    forge(tmp_path, **place(), pid=os.getpid(), process_started="another process had my number")
     with output_lock(spark, str(tmp_path)):
         assert json.loads((tmp_path / "_lock").read_text())["pid"] == os.getpid()
+
+
+@pytest.mark.parametrize("elsewhere", [{"boot": "another"}, {"pid_namespace": "pid:[1]"}, {"boot": None}])
+def test_a_pid_says_nothing_where_only_the_hosts_name_is_the_same(
+    spark: SparkSession, tmp_path: Path, elsewhere: dict[str, str | None]
+) -> None:
+    """Two containers of one name, two machines of one name: the heartbeat alone decides."""
+    lock = forge(tmp_path, **(place() | elsewhere), pid=2**22 + 1, process_started="1")
+    with pytest.raises(LockError, match="held by run other"):
+        output_lock(spark, str(tmp_path)).__enter__()
+    long_ago = time.time() - STALE_SECONDS - 5
+    os.utime(lock, (long_ago, long_ago))
+    with output_lock(spark, str(tmp_path)):
+        pass
+
+
+@pytest.mark.parametrize("judged", ['{"run": "dead"}', '{"run": "de'])
+def test_the_lock_of_a_run_that_was_quicker_is_put_back(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, judged: str
+) -> None:
+    lock = tmp_path / "_lock"
+    lock.write_text(judged)
+    os.utime(lock, (1, 1))
+    plain = lock_module._is_stale
+
+    def taken_meanwhile(mine: Lock, holder: dict[str, object]) -> bool:
+        stale = plain(mine, holder)
+        if stale:
+            forge(tmp_path, host="another-machine", pid=1)
+        return stale
+
+    monkeypatch.setattr(lock_module, "_is_stale", taken_meanwhile)
+    with pytest.raises(LockError, match="held by run other"):
+        output_lock(spark, str(tmp_path)).__enter__()
+    assert json.loads(lock.read_text())["run"] == "other"
+    assert [path.name for path in tmp_path.iterdir() if "stale" in path.name] == []
 
 
 def test_the_lock_of_another_machine_is_stale_when_its_heart_stopped(spark: SparkSession, tmp_path: Path) -> None:

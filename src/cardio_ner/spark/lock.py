@@ -1,12 +1,14 @@
 """One run at a time per output: a lock file that says whose it is, and a heartbeat that says that it still is.
 
-    output/_lock             {"run": …, "host": …, "pid": …, "process_started": …, "since": …}, written once
+    output/_lock             {"run": …, "host": …, "boot": …, "pid_namespace": …, "pid": …, "process_started": …,
+                             "since": …}, written once
     output/_lock.heartbeat   empty; its modification time counts
 
 Contract
 - A second run is refused with LockError, which names the holder. Nothing was read or written then.
 - A lock is stale, and is taken over, where its process is gone from this machine, or where its heartbeat is older than
-  STALE_SECONDS (another machine: clocks must agree within that).
+  STALE_SECONDS (another machine: clocks must agree within that). A machine is this one where its name, its boot and the
+  processes that can be seen are: containers and clusters repeat names.
 - A run that was taken for dead finds out before it commits anything: see `Lock.check`.
 - Creating the file is atomic on local disks and HDFS. Object stores make no such promise: schedule runs one by one.
 """
@@ -19,7 +21,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,7 +63,7 @@ def output_lock(spark: SparkSession, output: str) -> Iterator[Lock]:
     lock = Lock(spark, f"{output}/_lock", uuid.uuid4().hex)
     mine = {
         "run": lock.run,
-        "host": socket.gethostname(),
+        **place(),
         "pid": os.getpid(),
         "process_started": _process_started(os.getpid()),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -80,29 +82,46 @@ def output_lock(spark: SparkSession, output: str) -> Iterator[Lock]:
             remove(spark, literal(lock.path))
 
 
+def place() -> dict[str, str | None]:
+    """Where this process runs: within equal places, a number names one process."""
+    return {
+        "host": socket.gethostname(),
+        "boot": _read_or_none(lambda: Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()),
+        "pid_namespace": _read_or_none(lambda: os.readlink("/proc/self/ns/pid")),  # noqa: PTH115  no path: pid:[…]
+    }
+
+
+def _read_or_none(read: Callable[[], str]) -> str | None:
+    try:
+        return read()
+    except OSError:  # not Linux
+        return None
+
+
 def _acquire(lock: Lock, text: str) -> None:
     for _ in range(3):
         if create_text(lock.spark, lock.path, text):
             return
-        holder = _holder(lock.spark, lock.path)
-        if holder is None:
+        holder, written = _holder(lock.spark, lock.path), modified_ms(lock.spark, lock.path)
+        if holder is None or written is None:
             continue  # released between our two looks
         if not _is_stale(lock, holder):
             raise LockError(
                 f"{lock.path}: held by {_name(holder)}: expected one run at a time per output; wait for it, or "
                 f"if it is dead, until {STALE_SECONDS} s have passed since its last heartbeat"
             )
-        _set_aside(lock)
+        _set_aside(lock, holder, written)
     raise LockError(f"{lock.path}: other runs take it again and again: expected one run at a time per output")
 
 
-def _set_aside(lock: Lock) -> None:
-    """Take a stale lock away. A rename, so that of several runs that found it stale one succeeds."""
+def _set_aside(lock: Lock, judged: dict[str, Any], written: int) -> None:
+    """Take a stale lock away. A rename, so that of several runs that found it stale one succeeds; if a quicker one has
+    put its own lock there meanwhile, that is put back."""
     aside = f"{lock.path}.stale.{lock.run}"
-    try:
+    with suppress(Exception):  # another run was quicker: the next look says who
         move(lock.spark, lock.path, aside)
-    except Exception:  # noqa: BLE001  another run was quicker: the next look says who
-        return
+        if (_holder(lock.spark, aside), modified_ms(lock.spark, aside)) != (judged, written):
+            move(lock.spark, aside, lock.path)
     remove(lock.spark, literal(aside))
 
 
@@ -123,7 +142,7 @@ def _name(holder: dict[str, Any]) -> str:
 
 
 def _is_stale(lock: Lock, holder: dict[str, Any]) -> bool:
-    if holder.get("host") == socket.gethostname() and "pid" in holder:
+    if "pid" in holder and all(holder.get(key) == value for key, value in place().items()):
         return bool(holder.get("process_started") != _process_started(int(holder["pid"])))
     seen = [modified_ms(lock.spark, path) or 0 for path in (lock.path, lock.path + HEARTBEAT)]
     return time.time() - max(seen) / 1000 > STALE_SECONDS
