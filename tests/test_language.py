@@ -29,7 +29,20 @@ def lines(kind: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     ("code", "folded"),
-    [("ES", "es"), ("es-ES", "es"), (" es_MX ", "es"), ("spa", "es"), ("ita", "it"), ("FR", "fr"), ("", None)],
+    [
+        ("ES", "es"),
+        ("es-ES", "es"),
+        (" es_MX ", "es"),
+        ("spa", "es"),
+        ("ita", "it"),
+        ("FR", "fr"),
+        ("", None),
+        ("Fever since Monday", "und"),
+        ("García", "und"),
+        ("7", "und"),
+        ("es\n", "es"),
+        ("-", None),
+    ],
 )
 def test_a_given_code_is_folded_to_two_letters(code: str, folded: str | None) -> None:
     assert fold_language(code) == folded

@@ -1,7 +1,8 @@
 """Which language a record is in: as given, else detected.
 
 Contract
-- A given code is folded (`ES`, `es-ES`, `es_MX`, `spa` are all `es`) and otherwise believed.
+- A given code is folded (`ES`, `es-ES`, `es_MX`, `spa` are all `es`) and otherwise believed. What has not the form of a
+  code is UNDETERMINED: a row that is shifted by a column has a record's words there, and languages go into accounts.
 - Detection answers one of the languages asked for, or None: the text is of another language, or has no word at all.
 - None is dear: a record that is not tagged is worse than one of a sister language that is. Another language must
   therefore be OTHER_LANGUAGE_ODDS times as probable as the best of ours; a short line of abbreviations and drug
@@ -34,14 +35,21 @@ OTHER_LANGUAGES = (
 and the like take short Spanish and Italian lines away."""
 
 THREE_LETTERS = {"spa": "es", "eng": "en", "ita": "it"}
+UNDETERMINED = "und"
+"""ISO 639's code for it."""
+CODE = "[a-z]{2,8}"
+"""A folded code: the primary subtag of BCP 47."""
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 _WORDS = re.compile(r"(?<!\S)[^\s\d]++(?!\S)")
 
 
 def fold_language(code: str | None) -> str | None:
-    """The two-letter code of a language tag; None for None or blank; an unknown tag comes back in lower case."""
+    """The two-letter code of a language tag; None for None or blank; an unknown tag comes back in lower case; `und` for
+    what is no tag."""
     primary = re.split(r"[-_]", (code or "").strip().lower())[0]
-    return THREE_LETTERS.get(primary, primary) or None
+    if not primary:
+        return None
+    return THREE_LETTERS.get(primary, primary) if re.fullmatch(CODE, primary) else UNDETERMINED
 
 
 def detect_language(text: str, among: tuple[str, ...]) -> str | None:

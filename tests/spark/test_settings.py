@@ -94,3 +94,9 @@ def test_a_column_is_kept_once_and_none_has_a_reserved_name() -> None:
         read_settings(None, {"keep": ["ward", "WARD"]})
     with pytest.raises(ConfigError, match=r"text_column.*rename the column"):
         read_settings(None, {"text_column": "_source_file"})
+
+
+@pytest.mark.parametrize("code", ["ES", "es-ES", "spa", "portuguese", ""])
+def test_a_checkpoint_is_named_by_a_code_that_a_row_can_have(code: str) -> None:
+    with pytest.raises(ConfigError, match=r"checkpoints.*expected codes such as es"):
+        read_settings(None, {"checkpoints": {"en": "a", code: "b"}})

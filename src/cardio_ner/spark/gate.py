@@ -1,7 +1,7 @@
 """The gate: rows as they came → rows of which only sound text goes on to Python.
 
 Contract
-- `language` is the code given, folded as `language.fold_language` does, or null.
+- `language` is the code given, folded as `language.fold_language` does (`und` for what is no code), or null.
 - `doc_id`, `language` and kept columns are valid UTF-8 from here on (a table with other bytes is unreadable to others).
 - `reason` says why a row's text stops here: `null_id`, `invalid_encoding` (Arrow's own error would print the text),
   `empty_text`; its `text` is null then. `n_chars` and `text_sha256` are of the text that came.
@@ -13,12 +13,13 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
-from cardio_ner.language import THREE_LETTERS
+from cardio_ner.language import CODE, THREE_LETTERS, UNDETERMINED
 from cardio_ner.spark.formats import ERROR_TYPE, FILE, MODIFIED, REASON
 from cardio_ner.spark.omop import omop_language
 from cardio_ner.spark.settings import Settings
 
 _BLANK = r"[^\s\p{Z}\x{FEFF}\x{200B}]"
+_AROUND = r"^[\s\p{Z}\p{Cc}]+|[\s\p{Z}\p{Cc}]+$"
 
 
 def gate(raw: DataFrame, settings: Settings) -> DataFrame:
@@ -64,10 +65,11 @@ def _language(raw: DataFrame, settings: Settings) -> Column:
 
 
 def fold(code: Column) -> Column:
-    """`fold_language` in the JVM: `es-ES` and `spa` are `es`; blank is null."""
-    primary = F.regexp_extract(F.lower(F.btrim(code, F.lit(" \t\r\n"))), r"^[^-_]*", 0)
+    """`fold_language` in the JVM: `es-ES` and `spa` are `es`; blank is null; what is no code is `und`."""
+    primary = F.regexp_extract(F.lower(F.regexp_replace(code, _AROUND, "")), r"^[^-_]*", 0)
     three = F.create_map(*(F.lit(part) for pair in THREE_LETTERS.items() for part in pair))
-    return F.nullif(F.coalesce(three[primary], primary), F.lit(""))
+    told = F.when(primary.rlike(rf"^{CODE}\z"), F.coalesce(three[primary], primary))
+    return told.when(primary != "", UNDETERMINED)
 
 
 def _column_or_null(raw: DataFrame, name: str) -> Column:

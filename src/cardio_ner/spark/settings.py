@@ -15,6 +15,7 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator
 
 from cardio_ner.checkpoint import Checkpoint
 from cardio_ner.config import read_config
+from cardio_ner.language import fold_language
 from cardio_ner.spark.formats import RESERVED
 from cardio_ner.spark.schema import DOCUMENTS
 
@@ -92,6 +93,13 @@ class Settings(BaseModel):
         if name is not None and name.casefold() in RESERVED:
             raise ValueError("the job uses this name itself: rename the column in a view")
         return name
+
+    @field_validator("checkpoints")
+    @classmethod
+    def _checkpoints_are_named_by_folded_codes(cls, checkpoints: dict[str, str]) -> dict[str, str]:
+        if never := [code for code in checkpoints if fold_language(code) != code]:
+            raise ValueError(f"no row is ever in {', '.join(map(repr, never))}: expected codes such as es")
+        return checkpoints
 
     @field_validator("max_failures", mode="before")
     @classmethod
