@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cardio_ner.errors import errors_as_exit
+from cardio_ner.spark.catalog import check_name
 from cardio_ner.spark.pipeline import annotate
 from cardio_ner.spark.session import session
 from cardio_ner.spark.settings import read_settings
@@ -86,7 +87,8 @@ def main(
     _refuse_contradictions(input_path, table, retry, follow)
     with errors_as_exit():
         settings = read_settings(config, {key: value for key, value in options.items() if value is not None})
-        with session("cardio-ner annotate") as spark:
+        check_name(database)
+        with session("cardio-ner annotate", database=database, table=table) as spark:
             account = annotate(
                 spark,
                 str(input_path or table),

@@ -8,7 +8,7 @@ import typer
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from cardio_ner.errors import ConfigError, errors_as_exit
-from cardio_ner.spark.catalog import register_database
+from cardio_ner.spark.catalog import check_name, register_database
 from cardio_ner.spark.compact import FILE_BYTES, compact
 from cardio_ner.spark.hadoop import qualified
 from cardio_ner.spark.session import session
@@ -33,7 +33,8 @@ def main(
     """
     with errors_as_exit():
         aim = _bytes_of(file_bytes)
-        with session("cardio-ner compact") as spark:
+        check_name(database)
+        with session("cardio-ner compact", database=database) as spark:
             folder = qualified(spark, output)
             made = compact(spark, folder, file_bytes=aim)
             if database is not None:

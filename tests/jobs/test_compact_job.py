@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cardio_ner.report.tables import open_tables
+from cardio_ner.spark.session import CONNECTION
 from hand_tables import document, span, write_documents, write_spans
 from processes import PATIENCE
 
@@ -16,14 +18,22 @@ ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, str(ROOT / "jobs/compact.py"))
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False)
+def run(*arguments: str, **conf: str) -> subprocess.CompletedProcess[str]:
+    options = " ".join(f"--conf '{key}={value}'" for key, value in conf.items())
+    return subprocess.run(
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False,
+        env=os.environ | {"PYSPARK_SUBMIT_ARGS": f"{options} pyspark-shell"},
+    )  # fmt: skip
 
 
 def test_it_merges_the_batches_and_says_what_became_of_the_files(tmp_path: Path) -> None:
     write_documents(tmp_path, document("d", "b1-0", at=1), document("d", "b2-0", at=2))
     write_spans(tmp_path, span("d", "b1-0", "old"), span("d", "b2-0", "new"))
-    result = run("--output", str(tmp_path), "--file-bytes", "64MB", "--database", "cardiology")
+    kept = {
+        CONNECTION: f"jdbc:derby:;databaseName={tmp_path}/_kept/metastore_db;create=true",
+        "spark.sql.warehouse.dir": f"{tmp_path}/_kept/warehouse",
+    }
+    result = run("--output", str(tmp_path), "--file-bytes", "64MB", "--database", "cardiology", **kept)
     assert result.returncode == 0, result.stderr[-2000:]
     assert "2 batches are now c" in result.stdout
     assert "4 files became 2" in result.stdout
@@ -34,6 +44,8 @@ def test_it_merges_the_batches_and_says_what_became_of_the_files(tmp_path: Path)
     ("arguments", "message"),
     [
         (["--output", "nowhere"], "nowhere: no documents table"),
+        (["--output", "nowhere", "--database", "a-b"], "error: database 'a-b': expected a letter"),
+        (["--output", "nowhere", "--database", "ward"], "error: --database ward: nothing says where"),
         (["--output", "out", "--file-bytes", "small"], "error: --file-bytes 'small': expected a size"),
     ],
 )

@@ -13,6 +13,8 @@ from pyspark.sql import SparkSession
 
 from cardio_ner.errors import ConfigError, InputError
 from cardio_ner.spark.catalog import open_tables, register_database
+from cardio_ner.spark.pipeline import annotate
+from cardio_ner.spark.settings import Settings
 from hand_tables import document, rejected, span, write_documents, write_spans
 
 WARD = pa.schema([("ward", pa.string())])
@@ -120,3 +122,9 @@ def test_a_database_that_holds_another_folders_tables_is_left_alone(
     with pytest.raises(ConfigError, match=r"cardiology\.documents: is file:.*, not file:.*other/documents"):
         register_database(spark, str(other), database)
     assert mentions(spark, f"{database}.spans_current") == ["old"]
+
+
+def test_a_run_asks_for_the_databases_name_before_anything_else(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="database 'a b': expected a letter"):
+        annotate(spark, "/nowhere", str(tmp_path / "out"), Settings(), database="a b")
+    assert not (tmp_path / "out").exists()

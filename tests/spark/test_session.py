@@ -6,7 +6,7 @@ import pytest
 from pyspark import SparkConf
 
 from cardio_ner.errors import ConfigError
-from cardio_ner.spark.session import loopback_defaults
+from cardio_ner.spark.session import CATALOG, CONNECTION, catalog_defaults, loopback_defaults
 
 BOUND = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
 NO_UI = {"spark.ui.enabled": "false"}
@@ -42,3 +42,45 @@ def test_a_local_ui_that_all_the_network_could_read_is_refused() -> None:
     asked = conf_of({"spark.master": "local[2]", "spark.ui.enabled": "true"})
     with pytest.raises(ConfigError, match=r"listen on every address.*SPARK_LOCAL_IP=127\.0\.0\.1"):
         loopback_defaults(asked, {})
+
+
+KEPT = {CONNECTION: "jdbc:derby:;databaseName=/srv/metastore_db;create=true"}
+HIVE = {CATALOG: "hive"}
+
+
+@pytest.mark.parametrize(
+    ("properties", "database", "table", "has_site", "added"),
+    [
+        ({}, None, None, False, {}),
+        (KEPT, None, None, True, {}),
+        (KEPT, "cardiology", None, False, HIVE),
+        (KEPT, None, "ward.notes", False, HIVE),
+        ({"spark.hadoop.hive.metastore.uris": "thrift://there:9083"}, "cardiology", None, False, HIVE),
+        ({}, "cardiology", None, True, HIVE),
+        (HIVE, "cardiology", None, False, {}),
+        ({"spark.sql.catalog.lake": "some.Catalog"}, None, "lake.ward.notes", False, {}),
+        ({"spark.sql.catalog.lake": "some.Catalog"} | KEPT, "cardiology", "lake.ward.notes", False, HIVE),
+        ({"spark.sql.catalog.spark_catalog": "some.Catalog"}, "cardiology", None, False, {}),
+        ({"spark.sql.defaultCatalog": "lake"}, None, "notes", False, {}),
+    ],
+)
+def test_hives_catalog_is_used_where_a_database_or_table_is_asked_for_and_none_was_chosen(
+    properties: dict[str, str], database: str | None, table: str | None, has_site: bool, added: dict[str, str]
+) -> None:
+    assert catalog_defaults(conf_of(properties), database, table, has_hive=True, has_site=has_site) == added
+
+
+@pytest.mark.parametrize(
+    ("properties", "has_hive", "message"),
+    [
+        ({}, True, r"--database ward: nothing says where.*hive-site\.xml.*ConnectionURL=jdbc:derby"),
+        ({"spark.sql.warehouse.dir": "/srv"}, True, "nothing says where the catalog is kept"),
+        (KEPT, False, "--database ward: this Spark has no Hive classes.*ends with this process"),
+        (KEPT | {CATALOG: "in-memory"}, True, f"{CATALOG} is in-memory.*expected {CATALOG}=hive"),
+    ],
+)
+def test_a_catalog_that_would_end_with_the_process_is_refused(
+    properties: dict[str, str], has_hive: bool, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        catalog_defaults(conf_of(properties), "ward", None, has_hive=has_hive, has_site=False)

@@ -33,13 +33,20 @@ def open_tables(spark: SparkSession, output: str) -> None:
         spark.sql(statement)
 
 
-def register_database(spark: SparkSession, output: str, database: str) -> None:
-    """Make or refresh the database's tables and views over an output folder. Raises ConfigError where the name is
-    illegal, or where the database holds such a table of another folder."""
+def check_name(database: str | None) -> None:
+    """Raises ConfigError where a database's name is illegal; none is legal."""
+    if database is None:
+        return
     if not re.fullmatch(r"[A-Za-z]\w*", database, re.ASCII) or database.lower() == "global_temp":
         raise ConfigError(
             f"database {database!r}: expected a letter, then letters, digits and underscores, such as cardiology"
         )
+
+
+def register_database(spark: SparkSession, output: str, database: str) -> None:
+    """Make or refresh the database's tables and views over an output folder. Raises ConfigError where the name is
+    illegal, or where the database holds such a table of another folder."""
+    check_name(database)
     schema = documents_schema(kept_columns(spark, output))
     session = spark.newSession()  # the caller's temporary views would hide the tables, and its database stays its own
     session.sql(f"CREATE DATABASE IF NOT EXISTS {database}")

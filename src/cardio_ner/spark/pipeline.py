@@ -21,7 +21,7 @@ from pyspark.sql.types import DataType
 from cardio_ner.errors import ConfigError, InputError
 from cardio_ner.spark.account import RunAccount
 from cardio_ner.spark.batch import Job
-from cardio_ner.spark.catalog import register_database
+from cardio_ner.spark.catalog import check_name, register_database
 from cardio_ner.spark.compact import recover
 from cardio_ner.spark.hadoop import qualified, write_text
 from cardio_ner.spark.ledger import Ledger, sweep
@@ -52,6 +52,7 @@ def annotate(
 ) -> RunAccount:
     """Annotate what is new at `input_path` (a path, or the name of a table) into the tables under `output`."""
     started, clock = datetime.now(UTC), time.monotonic()
+    check_name(database)
     models = open_models(settings)
     configure(spark, settings)
     source = open_table(spark, input_path, settings) if is_table else open_source(spark, input_path, settings)

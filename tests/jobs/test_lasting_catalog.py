@@ -1,0 +1,40 @@
+"""`--database` and `--table` over two processes: the catalog outlives the one that wrote it, where the user says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cardio_ner.report.tables import open_tables
+from cardio_ner.spark.session import CONNECTION
+from submitting import submit, write_notes
+
+MENTIONS = "SELECT count(*) FROM spans_current"
+
+
+def test_a_second_session_reads_the_database_that_a_first_one_registered(
+    tmp_path: Path, two_group_checkpoint: Path
+) -> None:
+    write_notes(tmp_path / "notes.jsonl", ["a"], "Ingresa por estenosis aórtica; toma enalapril y aspirina.")
+    config = tmp_path / "annotate.yaml"
+    config.write_text(f"checkpoints:\n  es: {two_group_checkpoint}\ntable_chunks: 1\n", encoding="utf-8")
+    kept = (
+        f"{CONNECTION}=jdbc:derby:;databaseName={tmp_path}/kept/metastore_db;create=true",
+        f"spark.sql.warehouse.dir={tmp_path}/kept/warehouse",
+    )
+    work = tmp_path / "work"
+    work.mkdir()
+    common = ("--config", str(config))
+    first = ("--input", str(tmp_path / "notes.jsonl"), "--output", str(tmp_path / "out"), "--database", "cardiology")
+    second = ("--table", "cardiology.spans_current", "--output", str(tmp_path / "again"))
+
+    refused = submit(*common, *first, master="local[1]", cwd=work)
+    assert refused.returncode == 2, (refused.stdout + refused.stderr)[-2000:]
+    assert "nothing says where the catalog is kept" in refused.stdout + refused.stderr
+    assert not (tmp_path / "out").exists()
+    for arguments in (first, second):
+        result = submit(*common, *arguments, master="local[1]", confs=kept, cwd=work)
+        assert result.returncode == 0, (result.stdout + result.stderr)[-2000:]
+    n_mentions = open_tables(tmp_path / "out").execute(MENTIONS).fetchone()
+    assert n_mentions != (0,)
+    assert open_tables(tmp_path / "again").execute("SELECT count(*) FROM documents").fetchone() == n_mentions
+    assert {path.name for path in work.iterdir()} <= {"derby.log"}
