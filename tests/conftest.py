@@ -95,7 +95,7 @@ def official_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[SparkSession]:
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """local[2], quiet, listening to this machine only."""
     os.environ |= {
         "PYSPARK_PYTHON": sys.executable,
@@ -107,6 +107,8 @@ def spark() -> Iterator[SparkSession]:
         if line.strip() and not line.startswith("#"):
             key, value = line.split(None, 1)
             builder = builder.config(key, value.strip())
+    # Of databases that tests make, in several processes at once, none meets another.
+    builder = builder.config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
     builder = builder.config("spark.python.daemon.module", "warm_daemon")
     with pytest.MonkeyPatch.context() as patched:  # what the JVM has seen, its Python processes see
         patched.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
