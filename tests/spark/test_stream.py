@@ -13,15 +13,18 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from cardio_ner.errors import AccountError, FailureError, InputError
 from cardio_ner.report.tables import open_tables
 from cardio_ner.spark import batch, pipeline
 from cardio_ner.spark.account import RunAccount
+from cardio_ner.spark.hadoop import File
 from cardio_ner.spark.pipeline import annotate
 from cardio_ner.spark.settings import Settings, open_models
+from cardio_ner.spark.source import FileSource
 from cardio_ner.spark.tables import read_documents, read_inputs, read_spans
 
 TEXT = "Ingresa por estenosis aórtica; toma enalapril y aspirina. "
@@ -283,7 +286,7 @@ def test_a_run_that_goes_wrong_stops_before_it_commits(
         return real(*arguments, **options).withColumns(broken)
 
     monkeypatch.setattr(batch, "_annotate", mostly_failed)
-    with pytest.raises(FailureError, match=r"11 of 30 documents failed \(ValueError\), 10 may"):
+    with pytest.raises(FailureError, match=r"11 of 30 rows failed \(ValueError\), 10 may"):
         run()
     assert not (tmp_path / "out/documents").exists()
     account = run(max_failures="40%")
@@ -292,6 +295,129 @@ def test_a_run_that_goes_wrong_stops_before_it_commits(
     assert run().outcomes() == {}
     assert run(retry=True).outcomes() == {"annotated": 11}
     assert run(retry=True).outcomes() == {}
+
+
+def break_reading(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """These files cannot be opened, whatever their content: as when a permission is missing, which root never lacks."""
+    real = FileSource.counts
+
+    def counts(self: FileSource, files: list[File]) -> dict[str, int | str]:
+        return real(self, files) | {f.path: "AccessDenied" for f in files if f.path.rsplit("/", 1)[1] in names}
+
+    monkeypatch.setattr(FileSource, "counts", counts)
+
+
+def test_a_file_that_can_be_read_again_is_retried_once_and_keeps_its_mentions(
+    run: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder / "a.jsonl", range(3))
+    write(folder / "b.jsonl", range(3, 5))
+    with monkeypatch.context() as patched:
+        break_reading(patched, "b.jsonl")
+        assert run().outcomes() == {"annotated": 3, "unreadable_file": 1}
+    assert run(retry=True).outcomes() == {"annotated": 2}
+    before = table(tmp_path / "out")
+    assert run(retry=True).outcomes() == {}
+    assert table(tmp_path / "out") == before
+
+
+def test_a_batch_that_is_committed_is_not_run_again_under_its_id(run: Any, folder: Path, tmp_path: Path) -> None:
+    """Killed between the commit and Spark's own log of it, and one of the batch's files overwritten meanwhile."""
+    write(folder / "a.jsonl", range(3), age=50)
+    write(folder / "b.jsonl", ["x", "y"], age=50)
+    run()
+    before = table(tmp_path / "out")
+    for log in (tmp_path / "out/_state").glob("stream-*/commits/*"):
+        log.unlink()
+    write(folder / "b.jsonl", ["x", "z"])
+    assert run().outcomes() == {"annotated": 1, "unchanged": 1}
+    after = table(tmp_path / "out")
+    assert [row for row in before if row not in after] == []
+    assert len(after) == len(before) + 2
+
+
+def test_a_file_that_goes_back_and_forth_is_a_new_batch_each_time(run: Any, folder: Path, tmp_path: Path) -> None:
+    now = time.time()
+    for n, (text, moment) in enumerate([("Uno.", now - 90), ("Dos.", now - 60)] * 2):
+        write(folder / "a.jsonl", ["x"], text=text)
+        os.utime(folder / "a.jsonl", (moment, moment))
+        assert run().outcomes() == ({"annotated": 1} if n < 2 else {"unchanged": 1})
+    assert len(list((tmp_path / "out/documents").glob("batch_id=*"))) == 4
+
+
+def test_many_documents_that_fail_again_are_retried_and_a_copy_that_did_not_fail_is_counted(
+    run: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder / "a.jsonl", [*range(12), 0])
+    real = batch._annotate
+
+    def all_but_the_first_failed(*arguments: Any, **options: Any) -> DataFrame:
+        frame = real(*arguments, **options).withColumn("nth", F.row_number().over(Window.orderBy("doc_id")))
+        failed = F.col("nth") > 1
+        broken = {"status": F.when(failed, "rejected").otherwise(F.col("status")), "reason": F.when(failed, "failed")}
+        return frame.withColumns(broken).drop("nth")
+
+    monkeypatch.setattr(batch, "_annotate", all_but_the_first_failed)
+    assert run(max_failures="100%").outcomes() == {"annotated": 1, "failed": 12}
+    # Whoever failed may fail again: that is no run that goes wrong.
+    assert run(retry=True).outcomes()["failed"] == 12
+    monkeypatch.undo()
+    assert run(retry=True).outcomes() == {"annotated": 11, "unchanged": 2}
+    assert run(retry=True).outcomes() == {}
+
+
+def test_a_batch_whose_files_are_mostly_unreadable_is_a_run_that_goes_wrong(
+    run: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [write(folder / f"{i}.jsonl", [i]).name for i in range(13)]
+    break_reading(monkeypatch, *names[:11])
+    with pytest.raises(FailureError, match=r"11 of 13 rows failed \(AccessDenied\), 10 may"):
+        run()
+    assert not (tmp_path / "out/documents").exists()
+    assert run(max_failures="11").outcomes() == {"annotated": 2, "unreadable_file": 11}
+    assert run(retry=True).outcomes() == {"unreadable_file": 11}
+
+
+def test_a_query_that_spark_cannot_analyse_is_not_the_fault_of_the_files(
+    run: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder / "a.jsonl", range(2))
+    real = FileSource.rows
+    monkeypatch.setattr(FileSource, "rows", lambda self, files: real(self, files).where("no_such_column = 1"))
+    with pytest.raises(AnalysisException, match="no_such_column"):
+        run()
+    assert not (tmp_path / "out/documents").exists()
+
+
+def test_a_stream_with_many_files_leaves_what_is_too_many_for_one_batch_to_the_next(
+    run: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cardio_ner.spark.ledger.MAX_FILES", 3)
+    for i in range(8):
+        write(folder / f"{i}.jsonl", [i])
+    account = run()
+    assert account.outcomes() == {"annotated": 8}
+    assert [batch.n_rows for batch in account.batches] == [3, 3, 2]
+    assert run().outcomes() == {}
+
+
+def test_a_text_detected_in_two_languages_over_time_matches_the_latest_alone(
+    spark: SparkSession, run: Any, folder: Path, tmp_path: Path
+) -> None:
+    records = [{"doc_id": str(i), "text": f"{TEXT} Nota {i}."} for i in range(2)]
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    (folder / "a.jsonl").write_text(lines)
+    assert run().outcomes() == {"annotated": 2}
+    # The same two records, as another release of the detector might have called them.
+    out = tmp_path / "out"
+    earlier = read_documents(spark, str(out)).withColumns(
+        {"language": F.lit("it"), "annotated_at": F.lit("2020-01-01").cast("timestamp"), "batch_id": F.lit("r0-0")}
+    )
+    earlier.write.partitionBy("batch_id").mode("append").parquet(str(out / "documents"))
+    (folder / "b.jsonl").write_text(lines)
+    assert run().outcomes() == {"unchanged": 2}
+    unchanged = read_documents(spark, str(out)).where("status = 'unchanged'").collect()
+    assert {(row.language, row.source_batch[0]) for row in unchanged} == {("es", "b")}
 
 
 def test_a_document_that_kills_its_worker_costs_one_row_in_plain_local_mode(

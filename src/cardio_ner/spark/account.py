@@ -14,6 +14,9 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+FAILURES = ("failed", "unreadable_file")
+"""Reasons that speak against the run, not against the records."""
+
 
 @dataclass(frozen=True, slots=True)
 class BatchAccount:
@@ -31,13 +34,13 @@ class BatchAccount:
 
     @property
     def n_failed(self) -> int:
-        """Documents that made the tagger fail."""
-        return sum(count for (_, reason, _, _), count in self.rows.items() if reason == "failed")
+        """Documents that made the tagger fail, and files that could not be read."""
+        return sum(count for (_, reason, _, _), count in self.rows.items() if reason in FAILURES)
 
     @property
     def error_types(self) -> list[str]:
         """What they failed with."""
-        return sorted({str(error) for (_, reason, _, error) in self.rows if reason == "failed"})
+        return sorted({str(error) for (_, reason, _, error) in self.rows if reason in FAILURES})
 
 
 def account_of(staged: DataFrame, batch_id: str) -> BatchAccount:

@@ -3,13 +3,14 @@
     counts ─► rows ─► known? ─► annotation_udf ─► staging ─► account ─► spans ─► ledger ─► documents
 
 Contract
-- Run again after any end, a batch's partitions are written anew; a committed batch is not run again.
+- Run again after any end, a batch's partitions are written anew. A committed batch must not be run again: its callers
+  look (`tables.is_committed`), for what it holds would be taken for known and its mentions removed.
 - An attempt is written down before it starts. Where an earlier one did not finish, of this run or of one that was
   killed, documents are tagged in child processes: one that kills its worker costs its own row. After MAX_ATTEMPTS the
   run stops with FailureError.
 - A file that cannot be read to its end costs one row (`unreadable_file`); the other files of its batch are read.
 - Nothing is committed unless the rows staged are the rows that the independent reader counted (AccountError), and no
-  more documents failed than allowed (FailureError).
+  more rows failed than allowed (FailureError); rows that are retried had failed before, and may again.
 """
 
 from __future__ import annotations
@@ -76,12 +77,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """The part of the input that a batch takes. `only` (doc_id, text_sha256) restricts it to rows that are retried,
-    of which there are `n_only`."""
+    """The part of the input that a batch takes. `only` (doc_id, text_sha256) restricts it to `n_only` rows; what is
+    `retried` had failed before."""
 
     files: Sequence[File]
     only: DataFrame | None = None
     n_only: int = 0
+    retried: bool = False
 
 
 def write_batch(job: Job, batch_id: str, pieces: Pieces) -> None:
@@ -98,10 +100,8 @@ def write_batch(job: Job, batch_id: str, pieces: Pieces) -> None:
             unreadable |= dict.fromkeys(error.paths, "RowCountMismatch")
         except (Py4JJavaError, PySparkException) as error:
             job.log(f"batch {batch_id}: attempt {attempt} stopped: {name_of(error)}")
-            found = find_unreadable(job.source, [f for f in pieces.files if f.path not in unreadable])
-            if not found:
-                raise_if_hopeless(error)
-            unreadable |= found
+            raise_if_hopeless(error)
+            unreadable |= find_unreadable(job.source, [f for f in pieces.files if f.path not in unreadable])
         else:
             remove_staging(job.spark, job.output, batch_id)
             remove(job.spark, literal(journal))
@@ -120,7 +120,7 @@ def _attempt(job: Job, batch_id: str, pieces: Pieces, unreadable: Counts, *, car
         n_bytes = max(job.source.n_bytes(readable), ROW_BYTES * _expected(counts, pieces))
         rows = job.source.rows(readable)
         if pieces.only is not None:
-            rows = rows.join(F.broadcast(pieces.only), ["doc_id", "text_sha256"], "left_semi")
+            rows = rows.join(pieces.only, ["doc_id", "text_sha256"], "left_semi")
         frame = _annotate(job, rows, n_bytes=n_bytes, careful=careful).unionByName(frame)
     numbered = frame.withColumn("row_key", F.monotonically_increasing_id())
     staged = mark_copies(stage(numbered, job.output, batch_id), batch_id)
@@ -185,9 +185,9 @@ def _check(job: Job, account: BatchAccount, counts: Counts, pieces: Pieces, read
             "expected the same; nothing of it was committed; if the input did not change meanwhile, this is a defect"
         )
     allowed = job.settings.failures_allowed(account.n_rows)
-    if account.n_failed > allowed:
+    if account.n_failed > allowed and not pieces.retried:
         raise FailureError(
-            f"batch {account.batch_id}: {account.n_failed} of {account.n_rows} documents failed "
+            f"batch {account.batch_id}: {account.n_failed} of {account.n_rows} rows failed "
             f"({', '.join(account.error_types)}), {allowed} may: nothing of it was committed; mend the cause, or raise "
             "--max-failures"
         )
@@ -210,6 +210,7 @@ def _commit(job: Job, batch_id: str, staged: DataFrame, files: Sequence[File], c
         n_rows, error_type = (count, None) if isinstance(count, int) else (1, count)
         ledger.append((job.stream, file.path, file.n_bytes, file.modified_ms, n_rows, error_type, now))
     write_inputs(ledger, job.spark, job.output, batch_id)
+    job.before_commit()  # writing spans may have taken minutes
     write_documents(staged, job.output, batch_id, version=version("cardio-ner"), kept=_kept(job))
 
 

@@ -20,6 +20,7 @@ from cardio_ner.spark.source import FileSource, Source
 
 SparkError: TypeAlias = Py4JJavaError | PySparkException
 _OWN_ERROR = re.compile(r"^cardio_ner\.errors\.((?:CheckpointError|ConfigError|DeviceError): .+)$", re.MULTILINE)
+FILE_IS_GONE = "PATH_NOT_FOUND"
 
 
 class UnequalReaders(Exception):  # noqa: N818  not a failure: the batch goes on without these files
@@ -38,9 +39,9 @@ def name_of(error: SparkError) -> str:
 
 
 def raise_if_hopeless(error: SparkError) -> None:
-    """Raises where another attempt would fail alike: a query that cannot be analysed, or an error of this library's
-    own in a worker."""
-    if isinstance(error, AnalysisException):
+    """Raises where no file is to blame and another attempt would fail alike: a query that cannot be analysed (other
+    than for a file that is gone), or an error of this library's own in a worker."""
+    if isinstance(error, AnalysisException) and error.getCondition() != FILE_IS_GONE:
         raise error
     if own := _OWN_ERROR.search(str(error)):
         raise RunError(own[1]) from None
@@ -54,6 +55,7 @@ def find_unreadable(source: Source, files: Sequence[File]) -> Counts:
         source.rows(files).write.format("noop").mode("overwrite").save()
         source.counts(files)
     except (Py4JJavaError, PySparkException) as error:
+        raise_if_hopeless(error)
         if len(files) == 1:
             return {files[0].path: name_of(error)}
         half = len(files) // 2

@@ -2,7 +2,8 @@
 
 Contract
 - A row is `unchanged` where a committed row has the same doc_id and text_sha256, the same language from the same place
-  (given or detected) and a checkpoint of this run. `source_batch` names the batch whose spans are its mentions.
+  (given, or detected: then as it was last detected) and a checkpoint of this run. `source_batch` names the batch whose
+  spans are its mentions.
 - Cost: one pass over the batch's ids and one over narrow columns of the documents table, joined; texts and spans of
   the past are never read. It grows with the history (docs/operations.md says what was measured), is skipped while there
   is none, and `skip_unchanged: false` turns it off.
@@ -17,7 +18,8 @@ from cardio_ner.spark.settings import Model
 from cardio_ner.spark.tables import read_documents
 
 IDENTITY = ["doc_id", "text_sha256"]
-KNOWN = "struct<batch_id:string,language:string,language_source:string,model_id:string>"
+KNOWN_NAMES = ["batch_id", "language", "language_source", "model_id"]
+KNOWN = f"struct<{','.join(f'{name}:string' for name in KNOWN_NAMES)}>"
 
 
 def mark_known(rows: DataFrame, output: str, models: dict[str, Model]) -> DataFrame:
@@ -30,18 +32,14 @@ def mark_known(rows: DataFrame, output: str, models: dict[str, Model]) -> DataFr
     asked = rows.where("reason IS NULL").select(*IDENTITY).distinct()
     found = (
         history.join(asked, IDENTITY, "left_semi")
-        .groupBy(*IDENTITY, "language", "language_source")
-        .agg(F.max_by(F.struct("batch_id", "model_id"), F.struct("annotated_at", "batch_id")).alias("latest"))
+        .withColumn("given", F.when(F.col("language_source") == "given", F.col("language")))
+        .groupBy(*IDENTITY, "language_source", "given")
+        .agg(F.max_by(F.struct(*KNOWN_NAMES), F.struct("annotated_at", "batch_id")).alias("known"))
     )
-    known = found.select(
-        *IDENTITY,
-        F.col("language").alias("_language"),
-        F.col("language_source").alias("_source"),
-        F.struct("latest.batch_id", "language", "language_source", "latest.model_id").alias("known"),
-    )
+    known = found.select(*IDENTITY, "known", F.col("given").alias("_given"), F.col("language_source").alias("_source"))
     given = rows["language"]
     detected_then = given.isNull() & (known["_source"] == "detected")
-    given_then = (given == known["_language"]) & (known["_source"] == "given")
+    given_then = (given == known["_given"]) & (known["_source"] == "given")
     same = (rows["doc_id"] == known["doc_id"]) & (rows["text_sha256"] == known["text_sha256"])
     condition = rows["reason"].isNull() & same & (detected_then | given_then)
     return rows.join(known, condition, "left").select(*(rows[name] for name in rows.columns), "known")
@@ -55,8 +53,8 @@ def mark_copies(staged: DataFrame, batch_id: str) -> DataFrame:
     copies = annotated.groupBy(*same).agg(F.count("*").alias("n"), F.min("row_key").alias("first")).where("n > 1")
     if copies.isEmpty():
         return staged
-    later = annotated.select("row_key", *same).join(F.broadcast(copies), same).where("row_key != first")
-    marked = staged.join(F.broadcast(later.select("row_key", F.lit(True).alias("copy"))), "row_key", "left")
+    later = annotated.select("row_key", *same).join(copies, same).where("row_key != first")
+    marked = staged.join(later.select("row_key", F.lit(True).alias("copy")), "row_key", "left")
     is_copy = F.col("copy").isNotNull()
     return marked.withColumns(
         {

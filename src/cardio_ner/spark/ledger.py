@@ -16,6 +16,9 @@ from pyspark.sql import functions as F
 from cardio_ner.spark.hadoop import File, folders_in, literal, remove
 from cardio_ner.spark.tables import read_inputs, remove_staging
 
+MAX_FILES = 20_000
+"""Files of one batch, at most: the driver holds their paths, and Spark's plan does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
@@ -42,11 +45,11 @@ class Ledger:
 
 
 def in_batches(files: Sequence[File], batch_bytes: int) -> Iterator[list[File]]:
-    """The files in order, in batches of at most `batch_bytes`, or one larger file."""
+    """The files in order, in batches of at most `batch_bytes`, or one larger file, and of at most MAX_FILES."""
     batch: list[File] = []
     size = 0
     for file in files:
-        if batch and size + file.n_bytes > batch_bytes:
+        if batch and (size + file.n_bytes > batch_bytes or len(batch) == MAX_FILES):
             yield batch
             batch, size = [], 0
         batch.append(file)

@@ -8,8 +8,8 @@ Contract
   place, empty files (Spark's listing drops them), files older than any limit, a stream whose checkpoint was lost.
 - Tables that cannot be streamed are read by `catch_up` alone, chunk by chunk; a pass that was interrupted goes on.
 - Batch ids: `<letter><digest>-<number>`. `b`: digest of stream and streaming query, number of its batch. `r` and `t`
-  (files read again, chunks of a table) and `f` (failed documents): digest of stream and pieces. The letter keeps
-  readers from taking the value for a number.
+  (files read again, chunks of a table) and `f` (failed documents): digest of stream and pieces, and how often these
+  pieces were committed before. The letter keeps readers from taking the value for a number.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count, islice
 from typing import Any
 
 from pyspark.errors import StreamingQueryException
@@ -27,12 +28,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from cardio_ner.errors import RunError
+from cardio_ner.spark.account import FAILURES
 from cardio_ner.spark.batch import Job, Pieces, write_batch
 from cardio_ner.spark.hadoop import File, literal, read_text, remove, write_text
 from cardio_ner.spark.ledger import Ledger, in_batches
 from cardio_ner.spark.settings import digest_of
 from cardio_ner.spark.source import FileSource, TableSource
-from cardio_ner.spark.tables import read_documents
+from cardio_ner.spark.tables import is_committed, read_documents, read_inputs
 
 LISTING = "path string, modificationTime timestamp, length long, content binary"
 ANY_AGE = "36500d"
@@ -107,29 +109,35 @@ def retry_failed(job: Job) -> None:
     (The others are read anyway; so are all of a table's rows.)"""
     assert isinstance(job.source, FileSource)
     here = {(file.path, file.modified_ms): file for file in job.source.listing()}
-    bad = _rejected_last(job).join(F.broadcast(job.spark.createDataFrame(list(here), _FILE_KEY)), _FILE_KEY.names)
+    bad = _rejected_last(job).join(job.spark.createDataFrame(list(here), _FILE_KEY), _FILE_KEY.names)
     keys = ["path", "modified_ms", "reason"]
-    found = (
-        bad.groupBy(*keys).agg(F.count("*").alias("n"), F.max("batch_id").alias("batch_id")).orderBy(*keys).collect()
-    )
-    for reason in ("unreadable_file", "failed"):
+    found = bad.groupBy(*keys).agg(F.count("*").alias("n")).orderBy(*keys).collect()
+    for reason in FAILURES:
         rows = [row for row in found if row.reason == reason]
         if not rows:
             continue
         files = [here[row.path, row.modified_ms] for row in rows]
         only = bad.where(F.col("reason") == reason).select("doc_id", "text_sha256").distinct()
-        failed = Pieces(files, only, sum(row.n for row in rows))
-        pieces = failed if reason == "failed" else Pieces(files)
-        write_batch(job, _id_of("f", job, files, [row.batch_id for row in rows]), pieces)
+        failed = Pieces(files, only, sum(row.n for row in rows), retried=True)
+        pieces = failed if reason == "failed" else Pieces(files, retried=True)
+        write_batch(job, _id_of("f", job, files), pieces)
 
 
 def _rejected_last(job: Job) -> DataFrame:
-    """The rows of documents that failed or files that were unreadable when they were last read."""
+    """The rows of documents that failed when they were last read, copies of them in the same batch and file that did
+    not fail, and files that were unreadable when they were last read."""
     documents = read_documents(job.spark, job.output, with_kept=False)
     newest = documents.groupBy("doc_id").agg(F.max("annotated_at").alias("annotated_at"))
-    last = documents.where("reason IN ('failed', 'unreadable_file')").join(newest, ["doc_id", "annotated_at"])
-    modified_ms = F.unix_millis("source_modified_at").alias("modified_ms")
-    return last.select("doc_id", "text_sha256", "reason", "batch_id", F.col("source_file").alias("path"), modified_ms)
+    last = documents.join(newest, ["doc_id", "annotated_at"]).withColumnRenamed("source_file", "path")
+    copy_of = ["doc_id", "text_sha256", "batch_id", "path"]
+    failed = last.join(last.where("reason = 'failed'").select(*copy_of).distinct(), copy_of, "left_semi")
+    ledger = read_inputs(job.spark, job.output).where(F.col("stream") == job.stream)
+    errors = ledger.groupBy("path").agg(F.max_by(F.struct("error_type"), "read_at").alias("latest"))
+    unreadable = last.where("reason = 'unreadable_file'").join(
+        errors.where("latest.error_type IS NOT NULL"), "path", "left_semi"
+    )
+    bad = failed.withColumn("reason", F.lit("failed")).unionByName(unreadable)
+    return bad.select(*copy_of, "reason", F.unix_millis("source_modified_at").alias("modified_ms"))
 
 
 def _listing_stream(job: Job) -> DataFrame:
@@ -144,13 +152,19 @@ def _annotate_listing(job: Job, ledger: Ledger, checkpoint: str, listing: DataFr
     assert isinstance(job.source, FileSource)
     query = json.loads(read_text(job.spark, f"{checkpoint}/metadata") or "{}")["id"]
     told = (File(row.path, row.length, row.modified_ms) for row in listing.toLocalIterator())
-    files = ledger.left(file for file in told if job.source.owns(file.path))
-    if files:
-        write_batch(job, f"b{digest_of([job.stream, query])}-{number}", Pieces(files))
+    batch_id = f"b{digest_of([job.stream, query])}-{number}"
+    if is_committed(job.spark, job.output, batch_id):
+        return  # Spark's log does not say so yet; files of it that have changed since, catch_up reads
+    left = ledger.left(file for file in told if job.source.owns(file.path))
+    # More files than a batch may have are left to catch_up, too.
+    for files in islice(in_batches(left, sum(file.n_bytes for file in left)), 1):
+        write_batch(job, batch_id, Pieces(files))
         ledger.add(files)
 
 
-def _id_of(letter: str, job: Job, files: Sequence[File], after: Sequence[str] = ()) -> str:
-    """The same pieces, the same batch: one that was killed is written over. `after` are batches that it comes after."""
+def _id_of(letter: str, job: Job, files: Sequence[File]) -> str:
+    """The same pieces, the same batch: one that was killed is written over. The number counts up past batches that are
+    committed: a file may come again at a size and time that it had before."""
     told = [[file.path, file.n_bytes, file.modified_ms] for file in files]
-    return f"{letter}{digest_of([job.stream, told, list(after)])}-0"
+    name = f"{letter}{digest_of([job.stream, told])}"
+    return next(id for n in count() if not is_committed(job.spark, job.output, id := f"{name}-{n}"))

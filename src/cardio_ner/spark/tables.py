@@ -82,6 +82,11 @@ def has_documents(spark: SparkSession, output: str) -> bool:
     return bool(folders_in(spark, f"{output}/documents"))
 
 
+def is_committed(spark: SparkSession, output: str, batch_id: str) -> bool:
+    """Are the batch's documents in place?"""
+    return exists(spark, f"{output}/documents/batch_id={batch_id}")
+
+
 def remove_spans(spark: SparkSession, output: str, batch_id: str) -> None:
     """Remove whatever partitions of spans a batch has."""
     remove(spark, f"{literal(output)}/spans/language=*/entity_type=*/batch_id={batch_id}")
