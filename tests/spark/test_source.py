@@ -6,6 +6,7 @@ import base64
 import csv
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -150,13 +151,76 @@ def test_bytes_that_an_encoding_does_not_have_are_gated_not_replaced(spark: Spar
     assert read_rows(spark, str(tmp_path), settings).first().reason == "invalid_encoding"
 
 
-def test_csv_files_with_other_columns_are_not_read_by_position(spark: SparkSession, tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("doc_id,text\n1,Fiebre\n")
-    (tmp_path / "b.csv").write_text("text,doc_id\nTos,2\n")
+def test_csv_files_with_another_header_or_none_are_quarantined_before_spark_reads_them(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    (tmp_path / "b.csv").write_text("doc_id,text\n1,Fiebre\n")
+    for name, text in {"a": "2,Mrs X\n3,Tos\n", "c": "text,doc_id\nTos,2\n", "d": "doc_id,text,x\n4,Tos,\n"}.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    (tmp_path / "e.csv").write_text("\nDOC_ID,Text\n5,Tos\ndoc_id,text\n\n6,text\n")
+    (tmp_path / "f.csv").write_text("doc_id,text\n7," + "a," * 20_480 + "\n")
+    (tmp_path / "g.csv").write_text("\n\n")
+    (tmp_path / "h.csv").write_text('\ufeff"doc_id","text"\n"8","Tos"\n', encoding="utf-8")
     source = open_source(spark, str(tmp_path), Settings())
     files = sorted(source.listing(), key=lambda file: file.path)
-    assert list(find_unreadable(source, files)) == [files[1].path]
-    assert [row.text for row in source.rows(files[:1]).collect()] == ["Fiebre"]
+    other, wide = "OtherHeader", "TooManyColumns"
+    counts = source.counts(files)
+    assert [counts[file.path] for file in files] == [other, 1, other, other, 2, wide, 0, 1]
+    readable = [file for file in files if isinstance(counts[file.path], int)]
+    assert sorted(row.doc_id for row in source.rows(readable).collect()) == ["1", "5", "6", "8"]
+    assert find_unreadable(source, [file for file in files if counts[file.path] != wide]) == {}
+
+
+def test_csv_headers_may_have_a_mark_line_ends_and_names_that_are_empty_or_the_same(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    text = '\ufeffdoc_id,,"a\n""b""",w,w,text\n1,0,x,,,"Fiebre,\n\ntos `y`"\n2,,,,,z' + "," * 20_474 + "\n"
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    rows = read_rows(spark, str(tmp_path), Settings(keep=('a\n"b"',))).collect()
+    assert [(row.doc_id, row.text, row[8]) for row in rows] == [("1", "Fiebre,\n\ntos `y`", "x"), ("2", "z", None)]
+    with pytest.raises(InputError, match="no column 'w'"):
+        open_source(spark, str(tmp_path), Settings(keep=("w",)))
+
+
+def test_compressed_csv_and_files_read_in_parts_are_counted_as_they_are_read(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lines = [("doc_id,text",), *((f'{i},"Fiebre {i},\n\n""tos"""',) for i in range(300))]
+    frame = spark.createDataFrame(lines, "value string").coalesce(1)
+    spark.conf.set("spark.sql.files.maxPartitionBytes", 2000)
+    spark.conf.set("spark.sql.files.openCostInBytes", 0)
+    try:
+        for codec in ("none", "gzip", "bzip2", "deflate", "lz4", "snappy"):
+            frame.write.option("compression", codec).text(str(tmp_path / "parts"))
+            (part,) = (tmp_path / "parts").glob("part-*")
+            part.rename(tmp_path / f"{codec}.csv{part.suffix.removesuffix('.txt')}")
+            shutil.rmtree(tmp_path / "parts")
+        source = open_source(spark, str(tmp_path), Settings())
+        assert list(source.counts(list(source.listing())).values()) == [300] * 6
+        rows = checked_rows(source)
+        assert rows.select("doc_id", "text").distinct().count() == 300
+    finally:
+        spark.conf.unset("spark.sql.files.maxPartitionBytes")
+        spark.conf.unset("spark.sql.files.openCostInBytes")
+
+
+def test_compression_that_spark_cannot_open_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "a.csv.zst").write_bytes(b"(\xb5/\xfd")
+    with pytest.raises(InputError, match=r"a\.csv\.zst: Spark cannot open \.zst files here: expected \.gz"):
+        open_source(spark, str(tmp_path), Settings())
+
+
+@pytest.mark.parametrize("name", ["latin-1", "no name", ""])
+def test_an_encoding_that_java_does_not_know_is_refused(name: str, spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"--encoding {name}: Java knows no such encoding: expected .*ISO-8859-1"):
+        open_source(spark, str(tmp_path), Settings(encoding=name))
+
+
+def test_a_csv_without_a_header_is_refused_without_a_word_of_it(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("1,es,Mrs X has a fever\n2,es,Tos\n")
+    with pytest.raises(InputError, match=r"no column 'doc_id' \(--id-column\) among its 3: .*first line") as error:
+        open_source(spark, str(tmp_path), Settings())
+    assert "Mrs X" not in str(error.value)
 
 
 def test_a_folder_of_two_formats_or_a_column_of_a_wrong_type_is_refused(spark: SparkSession, tmp_path: Path) -> None:
@@ -238,7 +302,7 @@ def test_a_missing_path_column_or_format_is_refused_with_the_remedy(spark: Spark
     with pytest.raises(InputError, match="--input-format"):
         read_rows(spark, str(tmp_path), Settings())
     (tmp_path / "a.jsonl").write_text('{"id": 1, "text": "x"}\n')
-    with pytest.raises(InputError, match=r"no column 'doc_id' \(--id-column\): it has id, language, text"):
+    with pytest.raises(InputError, match=r"no column 'doc_id' \(--id-column\) among its 3: expected"):
         read_rows(spark, str(tmp_path), Settings())
     with pytest.raises(InputError, match="--keep ward"):
         read_rows(spark, str(tmp_path), Settings(id_column="id", keep=("ward",)))

@@ -1,21 +1,25 @@
-"""How each kind of file becomes a frame: the columns wanted, and where each row came from.
+"""How each kind of file (CSV: csv_files.py) becomes a frame: the columns wanted, and where each row came from.
 
 Contract
 - Bytes stay as they are: text that is not UTF-8 arrives as the bytes that it is, and is gated later (gate.py), or is
   decoded from the encoding that the user names. Nothing is replaced silently.
 - Every frame has FILE (the path as listings show it) and MODIFIED (when the file was last written), and may have
   REASON and ERROR_TYPE for rows that the format itself makes unreadable. An input's own columns never have these names.
-- JSON lines and CSV give strings, read by name; no pass over the data infers types.
+- JSON lines give strings, read by name; no pass over the data infers types.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
+from cardio_ner.errors import InputError
 from cardio_ner.spark.hadoop import File, literal
 
 FILE, MODIFIED, REASON, ERROR_TYPE = RESERVED = ("_source_file", "_source_modified_at", "_reason", "_error_type")
@@ -68,20 +72,6 @@ def read_json(spark: SparkSession, files: Sequence[File], names: Sequence[str], 
     )
 
 
-def read_csv(
-    spark: SparkSession, files: Sequence[File], encoding: str | None, *, like: StructType | None = None
-) -> DataFrame:
-    """CSV with a header and quotes doubled, all columns. Read as Latin-1, in which every byte is a character, and
-    turned back into its bytes: Spark's own reading of bytes that are not UTF-8 replaces them. A file whose header is
-    not that of `like` (`csv_header` of another) cannot be read: by position, its columns would be mixed up."""
-    reader = spark.read.option("recursiveFileLookup", True).option("encoding", "ISO-8859-1")
-    reader = reader.option("multiLine", True).option("escape", '"').option("enforceSchema", False)
-    frame = reader.csv(_paths(files), schema=like, header=True)
-    names = {raw: _decode_name(raw, encoding) for raw in frame.columns}
-    columns = [decoded(F.encode(F.col(f"`{raw}`"), "ISO-8859-1"), encoding).alias(name) for raw, name in names.items()]
-    return frame.select(*columns, *origin())
-
-
 def read_texts(
     spark: SparkSession, files: Sequence[File], *, root: str, languages: Sequence[str], encoding: str | None
 ) -> DataFrame:
@@ -102,9 +92,18 @@ def read_texts(
     return found.select("text", below.alias("doc_id"), language.alias("language"), FILE, MODIFIED)
 
 
-def csv_header(spark: SparkSession, file: File) -> StructType:
-    """The columns of one CSV file under their raw names."""
-    return spark.read.option("encoding", "ISO-8859-1").csv(literal(file.path), header=True).schema
+def check_encoding(spark: SparkSession, encoding: str | None) -> None:
+    """Raises InputError where Java, which decodes, does not know the name: Python's names are not all Java's."""
+    jvm: Any = spark.sparkContext._jvm
+    try:
+        known = encoding is None or jvm.java.nio.charset.Charset.isSupported(encoding)
+    except (Py4JJavaError, PySparkException):  # it cannot be a name
+        known = False
+    if not known:
+        raise InputError(
+            f"--encoding {encoding}: Java knows no such encoding: expected a name of IANA's, such as ISO-8859-1 "
+            "(Latin-1) or windows-1252"
+        )
 
 
 def decoded(content: Column, encoding: str | None) -> Column:
@@ -114,11 +113,6 @@ def decoded(content: Column, encoding: str | None) -> Column:
         return unchanged
     text = F.decode(content, encoding)
     return F.when(text.contains("\ufffd"), unchanged).otherwise(text)
-
-
-def _decode_name(raw: str, encoding: str | None) -> str:
-    content = raw.encode("latin-1")
-    return content.decode(encoding or "utf-8", errors="replace").removeprefix("\ufeff")
 
 
 def _paths(files: Sequence[File]) -> list[str]:

@@ -7,7 +7,10 @@ names, takes the files of the one format that they tell, and refuses a folder th
 from __future__ import annotations
 
 from itertools import islice
+from typing import Any
 
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from cardio_ner.errors import InputError
@@ -67,4 +70,21 @@ def suffix_format(spark: SparkSession, input_path: str, asked: str) -> tuple[str
     files = [file for file in seen if is_input(file.path, root, asked, input_format)]
     if not files:
         raise InputError(f"{input_path}: no file of format {input_format}: expected at least one")
+    if input_format in ("jsonl", "csv", "fhir"):
+        _check_codecs(spark, files)
     return root, input_format, sorted(files, key=lambda file: (file.n_bytes == 0, file.path))[:FIRST_FILES]
+
+
+def _check_codecs(spark: SparkSession, files: list[File]) -> None:
+    """Raises InputError where some are compressed as this Hadoop cannot open (zst needs a native library)."""
+    jvm: Any = spark.sparkContext._jvm
+    codecs = jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(spark.sparkContext._jsc.hadoopConfiguration())
+    found = {suffix: file.path for file in files for suffix in COMPRESSED if file.path.lower().endswith(suffix)}
+    for suffix, path in sorted(found.items()):
+        try:
+            codecs.getCodec(jvm.org.apache.hadoop.fs.Path(f"x{suffix}")).createDecompressor()
+        except (AttributeError, Py4JJavaError, PySparkException):
+            raise InputError(
+                f"{path}: Spark cannot open {suffix} files here: expected .gz, .bz2 or none; compress it anew, or "
+                "install Hadoop's native library"
+            ) from None

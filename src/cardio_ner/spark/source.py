@@ -20,14 +20,14 @@ from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringTy
 
 from cardio_ner.errors import InputError
 from cardio_ner.spark.counts import Counts, count_rows
+from cardio_ner.spark.csv_files import Header, find_header, read_csv
 from cardio_ner.spark.fhir import document_references
 from cardio_ner.spark.formats import (
     ERROR_TYPE,
     FILE,
     MODIFIED,
     REASON,
-    csv_header,
-    read_csv,
+    check_encoding,
     read_json,
     read_lines,
     read_parquet,
@@ -57,8 +57,8 @@ class FileSource:
     """The root, or the root file's folder."""
     by_folder: bool = False
     """Some of Parquet's columns are folders."""
-    header: StructType | None = None
-    """CSV's columns under their raw names."""
+    header: Header = ()
+    """What each CSV file begins with."""
 
     @property
     def name(self) -> str:
@@ -79,7 +79,7 @@ class FileSource:
 
     def counts(self, files: Sequence[File]) -> Counts:
         """Rows by path, or the name of the error where a file cannot be read."""
-        return count_rows(self.spark, files, self.input_format)
+        return count_rows(self.spark, files, self.input_format, self.header)
 
     def n_bytes(self, files: Sequence[File]) -> int:
         """Size on disk."""
@@ -93,8 +93,7 @@ class FileSource:
             case "jsonl":
                 return read_json(spark, files, names, encoding)
             case "csv":
-                frame = read_csv(spark, files, encoding, like=self.header)
-                return frame.select(*(F.col(f"`{name}`") for name in names), FILE, MODIFIED)
+                return read_csv(spark, files, self.header, names, encoding)
             case "fhir":
                 rows = document_references(read_lines(spark, files))
                 return rows.withColumnsRenamed({"reason": REASON, "error_type": ERROR_TYPE})
@@ -150,6 +149,7 @@ Source = FileSource | TableSource
 
 def open_source(spark: SparkSession, input_path: str, settings: Settings) -> FileSource:
     """The files at a path. Raises InputError where they cannot be read as asked."""
+    check_encoding(spark, settings.encoding)
     root, input_format, first = suffix_format(spark, input_path, settings.input_format)
     folder = root.rsplit("/", 1)[0] if first[0].path == root else root
     if input_format in ("text", "brat", "fhir"):
@@ -158,10 +158,16 @@ def open_source(spark: SparkSession, input_path: str, settings: Settings) -> Fil
         if settings.keep:
             raise InputError(f"--keep {settings.keep[0]}: {input_format} files have no other columns: leave it out")
         return FileSource(spark, root, input_format, settings, own, folder)
-    told, columns, by_folder = _columns_of(spark, folder, input_format, first, settings)
+    if input_format == "csv":
+        wanted = {settings.id_column, settings.text_column, *settings.keep}
+        header, names = find_header(spark, first, wanted, settings.encoding)
+        if not header:
+            raise _unreadable(folder, first, input_format)
+        schema = _wanted(_strings(*names), settings, input_path)
+        return FileSource(spark, root, input_format, settings, schema, folder, header=header)
+    columns, by_folder = _columns_of(spark, folder, input_format, first, settings)
     schema = _wanted(columns, settings, input_path)
-    header = csv_header(spark, told) if input_format == "csv" else None
-    return FileSource(spark, root, input_format, settings, schema, folder, by_folder, header)
+    return FileSource(spark, root, input_format, settings, schema, folder, by_folder)
 
 
 def open_table(spark: SparkSession, table: str, settings: Settings) -> Source:
@@ -179,23 +185,25 @@ def open_table(spark: SparkSession, table: str, settings: Settings) -> Source:
 
 def _columns_of(
     spark: SparkSession, folder: str, input_format: str, first: Sequence[File], settings: Settings
-) -> tuple[File, StructType, bool]:
-    """The first file that can be read, its columns, and whether some of them are folders."""
+) -> tuple[StructType, bool]:
+    """The columns of the first file that can be read, and whether some of them are folders."""
     for file in first:
         try:
-            if input_format == "csv":
-                return file, read_csv(spark, [file], settings.encoding).schema, False
             if input_format == "jsonl":
                 if names := _keys_of(spark, file, settings):
                     # A record without the key has no language: it is no column that could be missing.
-                    return file, _strings(*sorted(names | {settings.language_column or "language"})), False
+                    return _strings(*sorted(names | {settings.language_column or "language"})), False
                 continue
             inside = spark.read.option("recursiveFileLookup", True).parquet(literal(file.path)).schema
             whole = spark.read.option("basePath", folder).parquet(literal(file.path)).schema
-            return file, whole, len(whole) > len(inside)
+            return whole, len(whole) > len(inside)
         except (Py4JJavaError, PySparkException):  # its batch will quarantine it: ask the next one
             continue
-    raise InputError(
+    raise _unreadable(folder, first, input_format)
+
+
+def _unreadable(folder: str, first: Sequence[File], input_format: str) -> InputError:
+    return InputError(
         f"{folder}: none of its first {len(first)} files can be read as {input_format}: name the --input-format"
     )
 
@@ -218,7 +226,11 @@ def _wanted(columns: StructType, settings: Settings, where: str) -> StructType:
     options |= {f"--keep {name}": name for name in settings.keep}
     for option, name in options.items():
         if name not in columns.names:
-            raise InputError(f"{where}: no column {name!r} ({option}): it has {', '.join(columns.names)}")
+            # Not which it has: without a header, CSV's are the first record's words; JSON's keys may be a record's too.
+            raise InputError(
+                f"{where}: no column {name!r} ({option}) among its {len(columns)}: expected one of that name (CSV: in "
+                "the first line of each file); name another"
+            )
     given = settings.language_column if settings.language is None else None
     if given in columns.names:
         options["--language-column"] = str(given)
