@@ -12,6 +12,7 @@ from cardio_ner.spark.catalog import check_name
 from cardio_ner.spark.pipeline import annotate
 from cardio_ner.spark.session import session
 from cardio_ner.spark.settings import read_settings
+from cardio_ner.spark.stopping import stop_on_signals
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -48,7 +49,8 @@ def main(
         str | None, typer.Option(help="failed: annotate failed documents and unreadable files again")
     ] = None,
     follow: Annotated[
-        float | None, typer.Option(help="Keep running, and look for new files every so many seconds")
+        float | None,
+        typer.Option(help="Keep running, and look for new files every so many seconds, until SIGTERM or Ctrl-C"),
     ] = None,
     max_failures: Annotated[
         str | None, typer.Option(help="Stop a batch with more failed documents: 100, or 5% [default: 10%]")
@@ -98,6 +100,7 @@ def main(
                 follow_seconds=follow,
                 retry=retry is not None,
                 database=database,
+                stop=stop_on_signals(spark) if follow is not None else None,
                 log=lambda line: typer.echo(line, err=True),
             )
         typer.echo(account)

@@ -3,14 +3,16 @@
     checks ─► lock ─► recover, sweep ─► stream of files (or chunks of a table) ─► catch_up ─► account, run.json
 
 Contract: whatever is wrong with settings, checkpoints, input or output raises CardioNerError before a row is read. The
-same call again goes on where a run ended, however it ended.
+same call again goes on where a run ended, however it ended; run.json has what was committed and how it ended.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -21,20 +23,21 @@ from pyspark.sql.types import DataType
 from cardio_ner.errors import ConfigError, InputError
 from cardio_ner.spark.account import RunAccount
 from cardio_ner.spark.batch import Job
-from cardio_ner.spark.catalog import check_name, register_database
+from cardio_ner.spark.catalog import check_name
 from cardio_ner.spark.compact import recover
-from cardio_ner.spark.hadoop import qualified, write_text
+from cardio_ner.spark.hadoop import qualified
 from cardio_ner.spark.ledger import Ledger, sweep
 from cardio_ner.spark.lock import output_lock
 from cardio_ner.spark.progress import Meter
-from cardio_ner.spark.settings import Settings, open_models, stream_of
+from cardio_ner.spark.running import Running
+from cardio_ner.spark.settings import Model, Settings, open_models, stream_of
 from cardio_ner.spark.source import FileSource, Source, open_source, open_table
+from cardio_ner.spark.stopping import Stopped, WatchedLedger, stream_stops
 from cardio_ner.spark.stream import catch_up, retry_failed, run_stream, run_table
 from cardio_ner.spark.tables import kept_columns
 
 ARROW_RECORDS_PER_BATCH = 256
 """Many long notes in one Arrow batch would have to fit in a worker's memory together."""
-ACCOUNT = "run.json"
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -48,9 +51,11 @@ def annotate(
     follow_seconds: float | None = None,
     retry: bool = False,
     database: str | None = None,
+    stop: threading.Event | None = None,
     log: Callable[[str], None] = _LOGGER.warning,
 ) -> RunAccount:
-    """Annotate what is new at `input_path` (a path, or the name of a table) into the tables under `output`."""
+    """Annotate what is new at `input_path` (a path, or the name of a table) into the tables under `output`. Where
+    `stop` is set meanwhile, the run ends after the batch in progress."""
     started, clock = datetime.now(UTC), time.monotonic()
     check_name(database)
     models = open_models(settings)
@@ -60,29 +65,34 @@ def annotate(
     _check_output(spark, source, output)
     stream = stream_of(source.name, settings, models)
     with output_lock(spark, output) as lock:
-        recover(spark, output)
-        sweep(spark, output)
-        ledger = Ledger.read(spark, output, stream)
-        total = source.n_bytes(ledger.left(source.listing()))
-        with Meter(spark, total) as meter:
-            job = Job(spark, source, output, source.settings, models, stream, log, lock.check, meter)
-            _run(job, ledger, follow_seconds=follow_seconds, retry=retry)
-        facts = _facts(job, started)
-        account = RunAccount(job.accounts, time.monotonic() - clock, facts)
-        write_text(spark, f"{output}/{ACCOUNT}", account.as_json() + "\n")
-        if database is not None:
-            register_database(spark, output, database)
-    return account
+        facts = _facts(source, output, stream, models)
+        run = Running(spark, output, lock, facts, database, started=started, clock=clock)
+        with run.told_if_it_fails():
+            run.tell()
+            recover(spark, output)
+            sweep(spark, output)
+            run.register()  # a database that cannot be had is known before any work
+            seen = Ledger.read(spark, output, stream)
+            ledger = WatchedLedger(
+                seen.seen, stop or threading.Event(), run.tell_and_register if follow_seconds else run.tell
+            )
+            with Meter(spark, source.n_bytes(seen.left(source.listing()))) as meter:
+                job = Job(spark, source, output, source.settings, models, stream, log, lock.check, meter, run.batches)
+                _run(job, ledger, follow_seconds=follow_seconds, retry=retry)
+            run.register()
+            return run.tell("stopped" if ledger.stop.is_set() else "done")
 
 
-def _run(job: Job, ledger: Ledger, *, follow_seconds: float | None, retry: bool) -> None:
-    if not isinstance(job.source, FileSource):
-        run_table(job, ledger)
-        return
-    run_stream(job, ledger, follow_seconds=follow_seconds)
-    catch_up(job, ledger)
-    if retry:
-        retry_failed(job)
+def _run(job: Job, ledger: WatchedLedger, *, follow_seconds: float | None, retry: bool) -> None:
+    with suppress(Stopped):
+        if not isinstance(job.source, FileSource):
+            run_table(job, ledger)
+            return
+        with stream_stops(job.spark, f"{job.output}/_state/stream-{job.stream}", ledger):
+            run_stream(job, ledger, follow_seconds=follow_seconds)
+        catch_up(job, ledger)
+        if retry:
+            retry_failed(job)
 
 
 def configure(spark: SparkSession, settings: Settings) -> None:
@@ -111,15 +121,13 @@ def _check_output(spark: SparkSession, source: Source, output: str) -> None:
             )
 
 
-def _facts(job: Job, started: datetime) -> dict[str, Any]:
+def _facts(source: Source, output: str, stream: str, models: dict[str, Model]) -> dict[str, Any]:
     return {
-        "input": job.source.name,
-        "output": job.output,
-        "stream": job.stream,
-        "started": started.isoformat(timespec="seconds"),
-        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "input": source.name,
+        "output": output,
+        "stream": stream,
         "annotator_version": version("cardio-ner"),
-        "spark": job.spark.version,
-        "checkpoints": {code: model.model_id for code, model in sorted(job.models.items())},
-        "settings": job.settings.model_dump(mode="json"),
+        "spark": source.spark.version,
+        "checkpoints": {code: model.model_id for code, model in sorted(models.items())},
+        "settings": source.settings.model_dump(mode="json"),
     }

@@ -1,0 +1,177 @@
+"""A run that follows its input ends when it is told to, between two batches; run.json tells of every ending."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from cardio_ner.errors import AccountError
+from cardio_ner.spark import stream
+from cardio_ner.spark.account import RunAccount
+from cardio_ner.spark.pipeline import annotate
+from cardio_ner.spark.settings import Settings
+from cardio_ner.spark.stopping import stop_on_signals
+from processes import PATIENCE, running
+from submitting import command, environment, write_notes
+
+TEXT = "Ingresa por estenosis aórtica; toma enalapril y aspirina."
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three files, each a batch of its own."""
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    for number in range(3):
+        write_notes(notes / f"{number}.jsonl", [str(number)], TEXT)
+        os.utime(notes / f"{number}.jsonl", (1_700_000_000 + number, 1_700_000_000 + number))
+    return notes
+
+
+@pytest.fixture
+def settings(two_group_checkpoint: Path) -> Settings:
+    return Settings(checkpoints={"es": str(two_group_checkpoint)}, batch_bytes=10)
+
+
+@pytest.fixture
+def database(spark: SparkSession) -> Iterator[str]:
+    yield "followed"
+    spark.sql("DROP DATABASE IF EXISTS followed CASCADE")
+
+
+def told(output: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((output / "run.json").read_text(encoding="utf-8")))
+    except OSError:  # not there, or being replaced
+        return {}
+
+
+def wait_until(reached: Callable[[], bool], run: Future[RunAccount] | None = None) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not reached():
+        assert time.monotonic() < deadline
+        if run is not None and run.done():
+            run.result()
+        time.sleep(0.05)
+
+
+def test_a_run_that_follows_has_its_tables_registered_and_stops_when_it_waits(
+    spark: SparkSession, folder: Path, tmp_path: Path, settings: Settings, database: str
+) -> None:
+    output, stop = tmp_path / "out", threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(
+            annotate, spark, str(folder), str(output), settings, follow_seconds=1, stop=stop, database=database
+        )
+        try:
+            wait_until(lambda: told(output).get("rows") == 3, run)
+            assert (told(output)["ending"], told(output)["ended"]) == ("running", None)
+            wait_until(lambda: spark.table(f"{database}.documents").count() == 3, run)
+        finally:
+            stop.set()
+        account = run.result(PATIENCE)
+    assert account.outcomes() == {"annotated": 3}
+    assert (told(output)["ending"], told(output)["error_type"]) == ("stopped", None)
+    assert told(output)["ended"]
+    assert not (output / "_lock").exists()
+
+
+@pytest.mark.parametrize("how", ["stream", "catch-up"])
+def test_a_stop_within_a_batch_lets_it_end_and_no_other_begin(
+    spark: SparkSession,
+    folder: Path,
+    tmp_path: Path,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    output, stop, plain = tmp_path / "out", threading.Event(), stream.write_batch
+
+    def stopped_within(job: Any, batch_id: str, pieces: Any) -> None:
+        stop.set()
+        time.sleep(1)  # were the query ended now, the batch's own jobs would be cancelled
+        plain(job, batch_id, pieces)
+
+    monkeypatch.setattr(stream, "write_batch", stopped_within)
+    if how == "catch-up":
+        monkeypatch.setattr("cardio_ner.spark.pipeline.run_stream", lambda *_, **__: None)
+    lines: list[str] = []
+    account = annotate(spark, str(folder), str(output), settings, follow_seconds=1, stop=stop, log=lines.append)
+    assert account.outcomes() == {"annotated": 1}
+    assert lines == []
+    assert told(output)["ending"] == "stopped"
+    assert list(output.glob("_state/attempts/*")) == []
+    monkeypatch.setattr(stream, "write_batch", plain)
+    assert annotate(spark, str(folder), str(output), settings).outcomes() == {"annotated": 2}
+    assert told(output)["ending"] == "done"
+
+
+def test_a_run_that_fails_tells_of_the_batches_that_it_committed_and_of_no_earlier_run(
+    spark: SparkSession, folder: Path, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, plain, batches = tmp_path / "out", stream.write_batch, []
+
+    def second_fails(job: Any, batch_id: str, pieces: Any) -> None:
+        batches.append(batch_id)
+        if len(batches) > 1:
+            raise AccountError("rows differ")
+        plain(job, batch_id, pieces)
+
+    monkeypatch.setattr(stream, "write_batch", second_fails)
+    with pytest.raises(AccountError):
+        annotate(spark, str(folder), str(output), settings)
+    account = told(output)
+    assert (account["ending"], account["error_type"], account["rows"]) == ("failed", "AccountError", 1)
+    assert account["batches"] == batches[:1]
+    with pytest.raises(AccountError):
+        annotate(spark, str(folder), str(output), settings)
+    assert (told(output)["ending"], told(output)["rows"], told(output)["batches"]) == ("failed", 0, [])
+
+
+def test_the_first_signal_sets_the_event_and_a_second_ends_at_once(spark: SparkSession) -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        stop = stop_on_signals(spark)
+        signal.raise_signal(signal.SIGTERM)
+        assert stop.is_set()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        in_jvm = stop_on_signals(spark)
+        signals: Any = spark.sparkContext._jvm.sun.misc.Signal
+        getattr(signals, "raise")(signals("INT"))
+        assert in_jvm.wait(PATIENCE)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("to_all", [False, True], ids=["SIGTERM to spark-submit", "Ctrl-C in a terminal"])
+def test_the_job_that_follows_ends_with_its_account_and_exit_code_0(
+    folder: Path, tmp_path: Path, two_group_checkpoint: Path, to_all: bool
+) -> None:
+    config = tmp_path / "annotate.yaml"
+    config.write_text(f"checkpoints:\n  es: {two_group_checkpoint}\n", encoding="utf-8")
+    output, log = tmp_path / "out", tmp_path / "log"
+    options = ("--input", folder, "--output", output, "--config", config, "--follow", "1")
+    job = command(*map(str, options), master="local[1]")
+    with running(job, log=log, env=environment()) as process:
+        wait_until(lambda: told(output).get("rows") == 3 or process.poll() is not None)
+        if to_all:
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            os.kill(process.pid, signal.SIGTERM)
+        process.wait(PATIENCE)
+    shown = log.read_text(encoding="utf-8", errors="replace")
+    assert process.returncode == 0, shown[-2000:]
+    assert "3 rows in 1 batch" in shown
+    assert told(output)["ending"] == "stopped"
+    assert not (output / "_lock").exists()
