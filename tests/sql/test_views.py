@@ -220,3 +220,13 @@ def test_a_document_annotated_twice_in_one_batch_gives_each_mention_once(ask: As
     write_documents(tmp_path, D1A, D1A)
     write_spans(tmp_path, span("d", "b1-0", "x"))
     assert len(ask("SELECT * FROM spans_current")) == len(ask("SELECT note_nlp_id FROM note_nlp")) == 1
+
+
+def test_what_became_of_the_records_has_the_same_order_in_both_engines(spark: SparkSession, tmp_path: Path) -> None:
+    nameless = rejected("c", "b1-0", at=1, language=None)
+    write_documents(tmp_path, nameless, rejected("b", "b1-0", at=1), document("d", "b1-0", at=1))
+    catalog.open_tables(spark, str(tmp_path))
+    query = duckdb_tables.packaged_sql("documents_by_outcome")
+    in_spark = [tuple(row) for row in spark.sql(query).collect()]
+    assert in_spark == duckdb_tables.open_tables(tmp_path).execute(query).fetchall()
+    assert [row[0] for row in in_spark] == ["es", "es", None]

@@ -3,4 +3,4 @@ SELECT language, status, reason, count(*) AS documents,
        sum(n_spans) AS mentions, sum(n_tokens) AS tokens
 FROM documents
 GROUP BY language, status, reason
-ORDER BY language, status, reason
+ORDER BY language NULLS LAST, status, reason NULLS FIRST
