@@ -1,4 +1,4 @@
-"""Put a trained checkpoint into the package, with its model card: `python training/ship.py es`."""
+"""Put a trained checkpoint into the package, or the encoder into models/, with its card: `training/ship.py es`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,25 @@ from typing import Annotated
 import typer
 
 from cardio_ner.errors import errors_as_exit
-from cardio_training.shipping import ship
+from cardio_training.shipping import ship, ship_encoder
+
+ENCODER = "encoder"
 
 
 def main(
-    language: Annotated[str, typer.Argument(help="es, en or it")],
-    source: Annotated[Path | None, typer.Option(help="Checkpoint folder; default: runs/LANGUAGE/checkpoint")] = None,
+    what: Annotated[str, typer.Argument(help="es, en, it, or encoder")],
+    source: Annotated[
+        Path | None, typer.Option(help="Folder to ship; default: runs/LANGUAGE/checkpoint or runs/encoder/encoder")
+    ] = None,
 ) -> None:
     """Copy weights, tokenizer and manifest, and write the model card."""
-    target = Path("src/cardio_ner/models") / language
     with errors_as_exit():
-        ship(source or Path("runs") / language / "checkpoint", target, recipe_file=f"conf/training/{language}.yaml")
+        if what == ENCODER:
+            target = Path("models") / ENCODER
+            ship_encoder(source or Path("runs") / ENCODER / ENCODER, target)
+        else:
+            target = Path("src/cardio_ner/models") / what
+            ship(source or Path("runs") / what / "checkpoint", target, recipe_file=f"conf/training/{what}.yaml")
     typer.echo(f"shipped: {target}")
 
 

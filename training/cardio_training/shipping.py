@@ -1,6 +1,6 @@
-"""A trained checkpoint → package data: copied, checked for size, and given its model card.
+"""A trained checkpoint → package data, an encoder → `models/encoder`: copied, checked for size, given its card.
 
-Contract: the card is written from the manifest alone, so that the two cannot disagree.
+Contract: a card is written from the manifest alone, so that the two cannot disagree.
 """
 
 from __future__ import annotations
@@ -8,14 +8,20 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
 from cardio_ner.checkpoint import MANIFEST, WEIGHTS, Checkpoint
 from cardio_ner.errors import ConfigError
+from cardio_training.pretraining import HISTORY
+from cardio_training.starting import MANIFEST as PRETRAINING
 
 MAX_WEIGHTS_BYTES = 31_000_000
-FILES = (WEIGHTS, "config.json", "tokenizer.json", "tokenizer_config.json", MANIFEST)
+MAX_ENCODER_BYTES = 42_000_000
+MODEL_FILES = (WEIGHTS, "config.json", "tokenizer.json", "tokenizer_config.json")
+FILES = (*MODEL_FILES, MANIFEST)
+ENCODER_FILES = (*MODEL_FILES, PRETRAINING, HISTORY)
 NAMES = {"es": "Spanish", "en": "English", "it": "Italian"}
 EXAMPLES = {
     "es": "Estenosis aórtica; toma bisoprolol.",
@@ -23,37 +29,71 @@ EXAMPLES = {
     "it": "In terapia con bisoprololo e apixaban.",
 }
 TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
+ENCODER_TEMPLATE = Path(__file__).with_name("encoder_card.md.jinja")
 
 
 def ship(source: Path, target: Path, *, recipe_file: str) -> None:
     """Copy the checkpoint's files to `target` and write its README.md. Raises ConfigError if it is too large."""
     checkpoint = Checkpoint.open(source)
+    _copy(source, target, FILES, MAX_WEIGHTS_BYTES)
+    (target / "README.md").write_text(model_card(checkpoint, recipe_file=recipe_file), encoding="utf-8")
+
+
+def ship_encoder(source: Path, target: Path) -> None:
+    """Copy a finished encoder's files to `target` and write its README.md. Raises ConfigError if it is too large or its
+    run has not ended."""
+    card = encoder_card(source)
+    _copy(source, target, ENCODER_FILES, MAX_ENCODER_BYTES)
+    (target / "README.md").write_text(card, encoding="utf-8")
+
+
+def _copy(source: Path, target: Path, names: tuple[str, ...], max_weights_bytes: int) -> None:
     size = (source / WEIGHTS).stat().st_size
-    if size > MAX_WEIGHTS_BYTES:
+    if size > max_weights_bytes:
         raise ConfigError(
-            f"{source}: {size} bytes of weights: expected at most {MAX_WEIGHTS_BYTES}; trim the vocabulary"
+            f"{source}: {size} bytes of weights: expected at most {max_weights_bytes}; use a smaller vocabulary"
         )
     target.mkdir(parents=True, exist_ok=True)
-    for name in FILES:
+    for name in names:
         shutil.copyfile(source / name, target / name)
-    (target / "README.md").write_text(model_card(checkpoint, recipe_file=recipe_file), encoding="utf-8")
+
+
+def encoder_card(folder: Path) -> str:
+    """The model card of an encoder's folder. Raises ConfigError where it is none that a run has ended with."""
+    file = folder / PRETRAINING
+    facts = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if not facts.get("held_out"):
+        raise ConfigError(f"{folder}: no scores in {file.name}: expected the encoder folder of a finished run")
+    languages = [code for code in NAMES if f"eval_{code}_loss" in facts["held_out"]]
+    return _render(
+        ENCODER_TEMPLATE, folder, **facts, languages=languages, names=[NAMES[language] for language in languages]
+    )
 
 
 def model_card(checkpoint: Checkpoint, *, recipe_file: str) -> str:
     """The model card of a checkpoint, in Markdown with the hub's YAML header."""
     manifest = checkpoint.manifest
-    size = (checkpoint.folder / WEIGHTS).stat().st_size
-    config = json.loads((checkpoint.folder / "config.json").read_text(encoding="utf-8"))
-    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(
-        TEMPLATE.read_text(encoding="utf-8")
-    )
-    return template.render(
+    return _render(
+        TEMPLATE,
+        checkpoint.folder,
         manifest=manifest.model_dump(mode="json"),
         types=checkpoint.scheme.entity_types,
         names=[NAMES[language] for language in manifest.languages],
         example=EXAMPLES[manifest.languages[0]],
+        recipe_file=recipe_file,
+    )
+
+
+def _render(card: Path, folder: Path, **values: Any) -> str:
+    """A card's text, with what the folder's files say of themselves."""
+    size = (folder / WEIGHTS).stat().st_size
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(
+        card.read_text(encoding="utf-8")
+    )
+    return template.render(
+        values,
         size_mb=f"{size / 1e6:.1f}",
         parameters_m=f"{size / 2e6:.1f}",
         vocabulary=config["vocab_size"],
-        recipe_file=recipe_file,
     )

@@ -52,8 +52,9 @@ def find_unreadable(source: Source, files: Sequence[File]) -> Counts:
     if not isinstance(source, FileSource) or not files:
         return {}
     try:
-        source.rows(files).write.format("noop").mode("overwrite").save()
-        source.counts(files)
+        counts = source.counts(files)  # first: what it sets aside, Spark's reader might quote in its errors
+        if readable := [file for file in files if isinstance(counts[file.path], int)]:
+            source.rows(readable).write.format("noop").mode("overwrite").save()
     except (Py4JJavaError, PySparkException) as error:
         raise_if_hopeless(error)
         if len(files) == 1:
