@@ -145,10 +145,6 @@ def test_the_first_signal_sets_the_event_and_a_second_ends_at_once(spark: SparkS
         signal.raise_signal(signal.SIGTERM)
         assert stop.is_set()
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-        in_jvm = stop_on_signals(spark)
-        signals: Any = spark.sparkContext._jvm.sun.misc.Signal
-        getattr(signals, "raise")(signals("INT"))
-        assert in_jvm.wait(PATIENCE)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
