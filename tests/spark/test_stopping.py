@@ -116,6 +116,24 @@ def test_a_stop_within_a_batch_lets_it_end_and_no_other_begin(
     assert told(output)["ending"] == "done"
 
 
+def test_what_is_interrupted_between_two_batches_of_a_run_that_stops_is_no_failure(
+    spark: SparkSession, folder: Path, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ending the query interrupts its thread, which may be looking at files just then."""
+    output, stop, plain = tmp_path / "out", threading.Event(), stream.is_committed
+
+    def interrupted(spark_: SparkSession, output_: str, batch_id: str) -> bool:
+        if (output / "documents").exists():
+            stop.set()
+            raise OSError("interrupted")
+        return plain(spark_, output_, batch_id)
+
+    monkeypatch.setattr(stream, "is_committed", interrupted)
+    account = annotate(spark, str(folder), str(output), settings, follow_seconds=1, stop=stop)
+    assert account.outcomes() == {"annotated": 1}
+    assert told(output)["ending"] == "stopped"
+
+
 def test_a_run_that_fails_tells_of_the_batches_that_it_committed_and_of_no_earlier_run(
     spark: SparkSession, folder: Path, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

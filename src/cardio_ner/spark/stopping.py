@@ -20,7 +20,6 @@ from py4j.protocol import Py4JError
 from pyspark.java_gateway import ensure_callback_server_started
 from pyspark.sql import SparkSession
 
-from cardio_ner.errors import RunError
 from cardio_ner.spark.hadoop import File, read_text
 from cardio_ner.spark.ledger import Ledger
 
@@ -65,7 +64,8 @@ class WatchedLedger(Ledger):
 @contextmanager
 def stream_stops(spark: SparkSession, checkpoint: str, ledger: WatchedLedger) -> Iterator[None]:
     """Within the block, the query of a streaming checkpoint is ended when the run is to stop. Raises Stopped where it
-    then failed by itself between two batches: Ctrl-C also ends the small programs that Hadoop starts (`chmod`)."""
+    then failed between two batches: its end interrupts a look at files, and Ctrl-C also ends the small programs that
+    Hadoop starts (`chmod`)."""
     over = threading.Event()
 
     def watch() -> None:
@@ -80,7 +80,7 @@ def stream_stops(spark: SparkSession, checkpoint: str, ledger: WatchedLedger) ->
     watcher.start()
     try:
         yield
-    except RunError:
+    except Exception:
         if ledger.stop.is_set() and not ledger.busy.is_set():
             raise Stopped from None
         raise
