@@ -58,6 +58,9 @@ def main(
     batch_bytes: Annotated[
         str | None, typer.Option(help="Input taken in one batch, such as 500MB [default: 4GiB]")
     ] = None,
+    file_bytes: Annotated[
+        str | None, typer.Option(help="Size that the tables' files aim at, such as 64MB [default: 128MiB]")
+    ] = None,
     database: Annotated[str | None, typer.Option(help="Register the tables and views in this database")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N [default: auto]")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, bf16 or fp32 [default: auto]")] = None,
@@ -83,6 +86,7 @@ def main(
         "skip_unchanged": skip_unchanged,
         "max_failures": max_failures,
         "batch_bytes": batch_bytes,
+        "file_bytes": file_bytes,
         "device": device,
         "precision": precision,
     }

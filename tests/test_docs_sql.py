@@ -69,6 +69,29 @@ def test_the_query_with_the_function_runs(spark: SparkSession) -> None:
     ]
 
 
+def test_the_copy_into_a_lake_adds_each_committed_batch_once(spark: SparkSession, out: Path) -> None:
+    """Into plain tables: the statements are any format's, its transactions are its own."""
+    statements = [statement for statement in "".join(blocks("sql lake")).split(";\n") if statement]
+    spark.sql("CREATE DATABASE lake")
+    catalog.open_tables(spark, str(out))
+    for table in ("documents", "spans"):
+        spark.sql(f"CREATE TABLE lake.{table} USING parquet AS SELECT * FROM {table} LIMIT 0")
+    for statement in statements[:1]:  # ended between the two
+        spark.sql(statement)
+    for day in (1, 2, 2):
+        if day == 2:
+            write_documents(out, document("9", "b2-0", at=2))
+            write_spans(out, span("9", "b2-0", "Fiebre"), span("9", "b3-0", "never committed"))
+        catalog.open_tables(spark, str(out))
+        for statement in statements:
+            spark.sql(statement)
+        lake = {table: spark.table(f"lake.{table}").collect() for table in ("documents", "spans")}
+        ids = {table: [row.doc_id for row in rows] for table, rows in lake.items()}
+        more = ["9"] * (day == 2)
+        assert sorted(ids["documents"]) == ["7", "8", *more]
+        assert sorted(ids["spans"]) == ["7", "7", *more]
+
+
 def test_the_columns_are_those_of_the_tables(out: Path) -> None:
     assert [name for name in columns("documents") if name != "…"] == list(DOCUMENT_TYPES)
     assert sorted(columns("spans")) == sorted(SPAN_TYPES)

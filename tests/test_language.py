@@ -39,6 +39,8 @@ def lines(kind: str) -> list[tuple[str, str]]:
         ("", None),
         ("Fever since Monday", "und"),
         ("García", "und"),
+        ("Lopez-Garcia", "und"),
+        ("pt-BR", "pt"),
         ("7", "und"),
         ("es\n", "es"),
         ("-", None),

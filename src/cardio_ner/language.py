@@ -37,8 +37,8 @@ and the like take short Spanish and Italian lines away."""
 THREE_LETTERS = {"spa": "es", "eng": "en", "ita": "it"}
 UNDETERMINED = "und"
 """ISO 639's code for it."""
-CODE = "[a-z]{2,8}"
-"""A folded code: the primary subtag of BCP 47."""
+CODE = "[a-z]{2,3}"
+"""A folded code: the primary subtag of BCP 47 (longer ones are reserved, and names would pass for them)."""
 _LETTERS = re.compile(r"[^\W\d_]{2}")
 _WORDS = re.compile(r"(?<!\S)[^\s\d]++(?!\S)")
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -129,7 +130,7 @@ def test_what_is_left_is_the_merged_batch_the_ledger_and_nothing_else(spark: Spa
         "spans/language=es/entity_type=DISEASE/batch_id=b4-0",  # never committed: not compaction's
     }
     assert not list(output.glob("_staging/*")) + list(output.glob("_state/*"))
-    ledger = duckdb_tables.duckdb.sql(f"SELECT path FROM '{str(output).replace('[', '[[]')}/inputs/*/*.parquet'")
+    ledger = duckdb.connect().execute(f"SELECT path FROM '{str(output).replace('[', '[[]')}/inputs/*/*.parquet'")
     assert sorted(ledger.fetchall()) == [("file 1",), ("file 2",), ("file 3",)]
 
 
@@ -275,8 +276,8 @@ def test_a_compaction_that_would_lose_a_row_is_undone_and_says_so(
         patched.setattr(
             compact,
             "put_rows",
-            lambda frame, *rest: (
-                real(frame.where("NOT doc_id <=> '7'"), *rest) if "doc_id" in frame.columns else real(frame, *rest)
+            lambda frame, *rest, **asked: real(
+                frame.where("NOT doc_id <=> '7'") if "doc_id" in frame.columns else frame, *rest, **asked
             ),
         )
         with pytest.raises(AccountError, match=r"18 of 19 documents and 11 of 11 mentions"):

@@ -18,6 +18,7 @@ from cardio_ner.spark.schema import DOCUMENTS, SPANS
 from cardio_ner.spark.settings import Settings
 from cardio_ner.spark.tables import read_documents, read_spans
 from cardio_ner.tagger import Tagger
+from tiny_models import CLINICAL_TEXT
 
 ROOT = Path(__file__).parents[2]
 NOTES = ROOT / "examples/notes"
@@ -72,7 +73,7 @@ def test_offsets_cut_the_mention_out_of_the_file_in_python_spark_and_duckdb(
     assert tuple(text[span.start_offset : span.end_offset] for span in spans) == mentions
     cuts = [f"substr(t, {span.start_offset + 1}, {span.end_offset - span.start_offset})" for span in spans]
     assert tuple(spark.createDataFrame([(text,)], "t string").selectExpr(*cuts).first()) == mentions
-    assert duckdb.execute(f"SELECT {', '.join(cuts)} FROM (SELECT ? AS t)", [text]).fetchone() == mentions
+    assert duckdb.execute(f"SELECT {', '.join(cuts)} FROM (SELECT ? AS t)", [text]).fetchall() == [mentions]
 
 
 def test_duckdb_and_spark_answer_the_packaged_queries_alike(
@@ -116,3 +117,23 @@ def test_a_first_run_without_any_mention_leaves_readable_empty_tables(spark: Spa
     assert read_spans(spark, str(output)).collect() == []
     assert read_documents(spark, str(output)).count() == 1
     assert open_tables(output).execute("SELECT count(*) FROM spans_current").fetchone() == (0,)
+
+
+def test_a_document_of_20_mb_beside_many_short_ones_keeps_its_place_and_theirs(
+    spark: SparkSession, tmp_path: Path, two_group_checkpoint: Path
+) -> None:
+    """A fortieth of it is words, as in an export with pages of blanks: the test ends in seconds."""
+    page = f"{CLINICAL_TEXT}\n".ljust(8_000)
+    long = page * 2_500
+    rows = [(f"{number}", CLINICAL_TEXT, "es") for number in range(500)] + [("long", long, "es")]
+    frame = spark.createDataFrame(rows, "doc_id string, text string, language string")
+    frame.repartition(1).write.parquet(str(tmp_path / "in"))
+    output, settings = tmp_path / "out", Settings(checkpoints={"es": str(two_group_checkpoint)})
+    account = annotate(spark, str(tmp_path / "in"), str(output), settings)
+    assert account.outcomes() == {"annotated": 501}
+    [plain] = Tagger.load(str(two_group_checkpoint)).tag([Document("short", "es", CLINICAL_TEXT)])
+    counted = read_documents(spark, str(output)).groupBy("n_spans").count().collect()
+    assert {row["count"]: row["n_spans"] for row in counted}[500] == len(plain.spans)
+    spans = read_spans(spark, str(output)).where("doc_id = 'long'").orderBy("start_offset").collect()
+    assert spans[-1].start_offset > 19_980_000
+    assert all(long[span.start_offset : span.end_offset] == span.text for span in spans)

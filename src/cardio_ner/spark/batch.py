@@ -210,8 +210,9 @@ def _commit(job: Job, batch_id: str, staged: DataFrame, files: Sequence[File], c
         n_rows, error_type = (count, None) if isinstance(count, int) else (1, count)
         ledger.append((job.stream, file.path, file.n_bytes, file.modified_ms, n_rows, error_type, now))
     write_inputs(ledger, job.spark, job.output, batch_id)
-    job.before_commit()  # writing spans may have taken minutes
-    write_documents(staged, job.output, batch_id, version=version("cardio-ner"), kept=_kept(job))
+    write_documents(
+        staged, job.output, batch_id, version=version("cardio-ner"), kept=_kept(job), check=job.before_commit
+    )
 
 
 def _kept(job: Job) -> list[StructField]:

@@ -121,8 +121,8 @@ def _write(spark: SparkSession, output: str, plan: Compaction, *, before_commit:
     moves = F.col("source_batch").isin(*plan.merges) | ((F.col("status") == "annotated") & F.col("superseded"))
     rows = marked.withColumn("source_batch", F.when(moves, F.lit(plan.batch_id)).otherwise(F.col("source_batch")))
     columns = [F.col(f"`{name.replace('`', '``')}`") for name in documents.columns if name != "batch_id"]
-    before_commit()
-    put_rows(rows.select(*columns).hint("rebalance"), f"{output}/documents", output, plan.batch_id)
+    frame = rows.select(*columns).hint("rebalance")
+    put_rows(frame, f"{output}/documents", output, plan.batch_id, check=before_commit)
 
 
 def _superseded(documents: DataFrame, plan: Compaction) -> DataFrame:

@@ -68,19 +68,23 @@ def annotate(
         facts = _facts(source, output, stream, models)
         run = Running(spark, output, lock, facts, database, started=started, clock=clock)
         with run.told_if_it_fails():
-            run.tell()
-            recover(spark, output)
-            sweep(spark, output)
-            run.register()  # a database that cannot be had is known before any work
-            seen = Ledger.read(spark, output, stream)
-            ledger = WatchedLedger(
-                seen.seen, stop or threading.Event(), run.tell_and_register if follow_seconds else run.tell
-            )
+            seen = _begin(run, stream)
+            tell = run.tell_and_register if follow_seconds else run.tell
+            ledger = WatchedLedger(seen.seen, stop or threading.Event(), tell)
             with Meter(spark, source.n_bytes(seen.left(source.listing()))) as meter:
                 job = Job(spark, source, output, source.settings, models, stream, log, lock.check, meter, run.batches)
                 _run(job, ledger, follow_seconds=follow_seconds, retry=retry)
             run.register()
             return run.tell("stopped" if ledger.stop.is_set() else "done")
+
+
+def _begin(run: Running, stream: str) -> Ledger:
+    """Leave no trace of runs that were killed, and say what is done already."""
+    run.tell()
+    recover(run.spark, run.output)
+    sweep(run.spark, run.output)
+    run.register()  # a database that cannot be had is known before any work
+    return Ledger.read(run.spark, run.output, stream)
 
 
 def _run(job: Job, ledger: WatchedLedger, *, follow_seconds: float | None, retry: bool) -> None:

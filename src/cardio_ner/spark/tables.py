@@ -14,6 +14,8 @@ Contract
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
@@ -57,8 +59,16 @@ def write_inputs(rows: list[tuple[object, ...]], spark: SparkSession, output: st
     put_rows(spark.createDataFrame(rows, schema).coalesce(1), f"{output}/inputs", output, batch_id)
 
 
-def write_documents(staged: DataFrame, output: str, batch_id: str, *, version: str, kept: list[StructField]) -> None:
-    """One row per input row. With this the batch is committed."""
+def write_documents(
+    staged: DataFrame,
+    output: str,
+    batch_id: str,
+    *,
+    version: str,
+    kept: list[StructField],
+    check: Callable[[], None],
+) -> None:
+    """One row per input row. With this the batch is committed, unless `check` raises (see put_rows)."""
     columns = {
         "n_spans": F.when(F.col("status") == "annotated", F.size("spans")),
         "annotator_version": F.lit(version),
@@ -66,13 +76,18 @@ def write_documents(staged: DataFrame, output: str, batch_id: str, *, version: s
         "batch_id": F.lit(batch_id),
     }
     frame = _conform(staged, documents_schema(kept), columns).drop("batch_id").hint("rebalance")
-    put_rows(frame, f"{output}/documents", output, batch_id)
+    put_rows(frame, f"{output}/documents", output, batch_id, check=check)
 
 
-def put_rows(frame: DataFrame, table: str, output: str, batch_id: str) -> None:
-    """Put a batch's rows, without batch_id, in place: written aside, then one rename over what an attempt left."""
+def put_rows(
+    frame: DataFrame, table: str, output: str, batch_id: str, *, check: Callable[[], None] | None = None
+) -> None:
+    """Put a batch's rows, without batch_id, in place: written aside, then one rename over what an attempt left. `check`
+    raises if this run must not put them there; it is asked last, for writing may have taken minutes."""
     spark, aside = frame.sparkSession, f"{output}/_staging/{batch_id}/{table.rsplit('/', 1)[1]}"
     frame.write.mode("overwrite").parquet(aside)
+    if check:
+        check()
     remove(spark, f"{literal(table)}/batch_id={batch_id}")
     move(spark, aside, f"{table}/batch_id={batch_id}")
 
