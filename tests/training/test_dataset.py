@@ -49,6 +49,11 @@ def examples_of(
     return examples, report
 
 
+def plain(ids: np.ndarray, tags: np.ndarray) -> Example:
+    """Each token a word."""
+    return Example(ids, tags, np.ones(len(ids), dtype=bool), "es")
+
+
 @pytest.mark.parametrize("overlap_tokens", [0, 8])
 def test_windows_and_tags_are_those_of_tagging(tokenizer: DocumentTokenizer, overlap_tokens: int) -> None:
     examples, report = examples_of([GOLD], tokenizer, overlap_tokens=overlap_tokens)
@@ -93,8 +98,10 @@ def collator(tokenizer: DocumentTokenizer, masking: float) -> Collator:
 
 
 def test_a_batch_wraps_pads_and_labels_each_window(tokenizer: DocumentTokenizer) -> None:
-    long = Example(np.array([5, 6, 7], dtype=np.int32), np.array([[0, 1, 2], [0, 0, 1]]))
-    short = Example(np.array([8], dtype=np.int32), np.array([[1], [0]]))
+    long = Example(
+        np.array([5, 6, 7], dtype=np.int32), np.array([[0, 1, 2], [0, 0, 1]]), np.array([True, False, True]), "es"
+    )
+    short = Example(np.array([8], dtype=np.int32), np.array([[1], [0]]), np.array([True]), "es")
     batch = {name: tensor.tolist() for name, tensor in collator(tokenizer, 0.0)([long, short]).items()}
     (cls,), (sep,), pad = tokenizer.prefix_ids, tokenizer.suffix_ids, tokenizer.pad_id
     no = IGNORED
@@ -109,7 +116,7 @@ def test_a_batch_wraps_pads_and_labels_each_window(tokenizer: DocumentTokenizer)
 
 
 def test_masking_hides_its_share_of_the_texts_tokens_and_no_label(tokenizer: DocumentTokenizer) -> None:
-    example = Example(np.full(4000, 9, dtype=np.int32), np.ones((2, 4000), dtype=np.int64))
+    example = plain(np.full(4000, 9, dtype=np.int32), np.ones((2, 4000), dtype=np.int64))
     collate = collator(tokenizer, 0.25)
     first, second = collate([example]), collate([example])
     hidden = first["input_ids"] == tokenizer.backend.token_to_id("[MASK]")
@@ -124,7 +131,7 @@ def test_masking_hides_its_share_of_the_texts_tokens_and_no_label(tokenizer: Doc
 
 
 def test_the_dataset_is_its_examples_in_order() -> None:
-    examples = [Example(np.array([n], dtype=np.int32), np.zeros((2, 1), dtype=np.int64)) for n in range(3)]
+    examples = [plain(np.array([n], dtype=np.int32), np.zeros((2, 1), dtype=np.int64)) for n in range(3)]
     dataset = WindowDataset(examples)
     assert [dataset[n] for n in range(len(dataset))] == examples
 

@@ -60,6 +60,10 @@ def test_recipes_ship() -> None:
         ({"token_masking": 1}, "token_masking"),
         ({"boundaries": "line"}, "boundaries"),
         ({"seed": "thirteen"}, "seed: .*integer"),
+        ({"mention_replacement": 1.1}, "mention_replacement: .*less than or equal to 1"),
+        ({"layer_decay": 0}, "layer_decay: .*greater than 0"),
+        ({"epochs": 2, "averaged_epochs": 3}, "averaged_epochs 3: expected at most epochs"),
+        ({"labelled": "words"}, "expected boundaries: word"),
     ],
 )
 def test_an_unknown_key_or_an_illegal_value_is_named(recipe_file: Path, override: dict[str, Any], said: str) -> None:

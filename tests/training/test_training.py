@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
-from cardio_ner.checkpoint import Checkpoint
+from cardio_ner.checkpoint import WEIGHTS, Checkpoint
 from cardio_ner.corpus.multicardioner import read_multicardioner
 from cardio_ner.document import DISEASE, MEDICATION
 from cardio_ner.encoder import Encoder
@@ -19,7 +20,7 @@ from cardio_training import run
 from cardio_training.dataset import IGNORED, documents_digest
 from cardio_training.recipe import Recipe
 from cardio_training.run import build_model, train
-from cardio_training.trainer import grouped_loss
+from cardio_training.trainer import grouped_loss, layered
 from tiny_models import TWO_GROUPS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -143,6 +144,57 @@ def test_a_stopped_run_goes_on_where_it_stopped(
     train(stopped, data=official_data)
     assert given[0] == int(first_half.name[11:]) == len(given)
     assert torch.allclose(head_of(stopped.output / "checkpoint"), head_of(unbroken.output / "checkpoint"), atol=1e-3)
+
+
+def test_the_weights_can_be_the_mean_of_the_last_epochs(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_of(tmp_path, hub_checkpoint, epochs=3, averaged_epochs=2)
+    folder = train(recipe, data=official_data)
+    epochs = [load_file(path / WEIGHTS) for path in sorted((tmp_path / "trainer").glob("checkpoint-*"))]
+    found = load_file(folder / WEIGHTS)
+    assert len(epochs) == 2
+    for name, value in found.items():
+        assert torch.allclose(value.float(), (epochs[0][name] + epochs[1][name]) / 2, atol=1e-3), name
+    assert not torch.allclose(found["classifier.weight"].float(), epochs[1]["classifier.weight"], atol=1e-3)
+
+
+def test_replaced_mentions_and_words_first_tokens_reach_the_model(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, torch.Tensor]] = []
+    plain = run.NerTrainer.compute_loss
+
+    def kept(self: run.NerTrainer, model: torch.nn.Module, inputs: dict[str, torch.Tensor], **rest: object) -> object:
+        seen.append({name: tensor.clone() for name, tensor in inputs.items()})
+        return plain(self, model, inputs, **rest)
+
+    monkeypatch.setattr(run.NerTrainer, "compute_loss", kept)
+    changes = {"epochs": 1, "held_out_fold": None, "batch_windows": 100}
+    for name, more in {
+        "plain": {},
+        "new": {"mention_replacement": 1.0, "labelled": "words", "boundaries": "word"},
+    }.items():
+        train(recipe_of(tmp_path / name, hub_checkpoint, **(changes | more)), data=official_data)
+    before, after = seen
+    assert (before["labels"][:, :, 1:] != IGNORED).sum() > (after["labels"][:, :, 1:] != IGNORED).sum() > 0
+    assert sorted(map(tuple, before["input_ids"].tolist())) != sorted(map(tuple, after["input_ids"].tolist()))
+
+
+def test_each_layer_learns_more_slowly_than_the_one_above(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_of(tmp_path, hub_checkpoint, layer_decay=0.5, learning_rate=0.8)
+    model, _ = build_model(recipe, [], official_data)
+    parameters = list(model.parameters())
+    groups = layered([{"params": parameters, "lr": 0.8, "weight_decay": 0.1}], model, 0.5)
+    rates = {p: group["lr"] for group in groups for p in group["params"]}
+    assert len(rates) == len(parameters) == sum(len(group["params"]) for group in groups)
+    assert {group["weight_decay"] for group in groups} == {0.1}
+    assert rates[model.classifier.weight] == 0.8
+    assert rates[model.bert.encoder.layer[1].output.dense.bias] == pytest.approx(0.4)
+    assert rates[model.bert.encoder.layer[0].output.dense.bias] == pytest.approx(0.2)
+    assert rates[model.bert.embeddings.word_embeddings.weight] == pytest.approx(0.1)
 
 
 def test_a_run_over_all_documents_is_unscored(hub_checkpoint: Path, official_data: Path, tmp_path: Path) -> None:

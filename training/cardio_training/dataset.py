@@ -10,7 +10,7 @@ Shapes: t tokens of a window without special tokens, G groups, B windows, T long
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,10 +28,22 @@ IGNORED = -100
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One window: `ids` [t], `tags` [G, t]."""
+    """One window: `ids` [t], `tags` [G, t], `begins_word` [t]; the language of its document."""
 
     ids: NDArray[np.int32]
     tags: NDArray[np.int64]
+    begins_word: NDArray[np.bool_]
+    language: str
+
+    @classmethod
+    def joined(cls, parts: Sequence[Example]) -> Example:
+        """The parts, one after another."""
+        ids, begins = (np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "begins_word"))
+        return cls(ids, np.concatenate([part.tags for part in parts], axis=1), begins, parts[0].language)
+
+    def part(self, start: int, end: int) -> Example:
+        """Its tokens `[start, end)`."""
+        return Example(self.ids[start:end], self.tags[:, start:end], self.begins_word[start:end], self.language)
 
 
 @dataclass(slots=True)
@@ -79,7 +91,12 @@ def make_examples(
         report.n_untagged += encoded.n_untagged
         encoded.tags_GT[unknown] = IGNORED
         examples.extend(
-            Example(tokens.ids[w.start : w.end], encoded.tags_GT[:, w.start : w.end])
+            Example(
+                tokens.ids[w.start : w.end],
+                encoded.tags_GT[:, w.start : w.end],
+                tokens.begins_word[w.start : w.end],
+                document.language,
+            )
             for w in cut_windows(len(tokens), window_tokens=inner_tokens, overlap_tokens=overlap_tokens)
         )
     return examples
@@ -97,19 +114,25 @@ class Collator:
     masking: float
     """Share of the text's tokens that are hidden behind `mask_id`."""
     generator: np.random.Generator
+    words_only: bool = False
+    """Label the first token of each word alone: the one that is read where mentions begin and end with words."""
+    change: Callable[[Example], Example] = lambda example: example
+    """What is done to each example first (see replacement.py)."""
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
         wrapping = self.document_tokenizer
         prefix, suffix = wrapping.prefix_ids, wrapping.suffix_ids
-        shape = len(examples), max(len(e.ids) for e in examples) + len(prefix) + len(suffix)
+        changed = [self.change(example) for example in examples]
+        shape = len(changed), max(len(e.ids) for e in changed) + len(prefix) + len(suffix)
         ids = np.full(shape, wrapping.pad_id, dtype=np.int64)
         mask = np.zeros(shape, dtype=np.int64)
-        labels = np.full((shape[0], len(examples[0].tags), shape[1]), IGNORED, dtype=np.int64)
-        for b, example in enumerate(examples):
+        labels = np.full((shape[0], len(changed[0].tags), shape[1]), IGNORED, dtype=np.int64)
+        for b, example in enumerate(changed):
             row = np.concatenate([prefix, self._hide(example.ids), suffix])
             ids[b, : len(row)] = row
             mask[b, : len(row)] = 1
-            labels[b, :, len(prefix) : len(prefix) + len(example.ids)] = example.tags
+            learnt = example.begins_word if self.words_only else np.ones(len(example.ids), dtype=bool)
+            labels[b, :, len(prefix) : len(prefix) + len(example.ids)] = np.where(learnt, example.tags, IGNORED)
         arrays = {"input_ids": ids, "attention_mask": mask, "labels": labels}
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 

@@ -6,7 +6,7 @@ Contract: unknown keys and illegal values raise ConfigError naming the key, what
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -46,7 +46,7 @@ class Recipe(BaseModel):
     training_overlap_tokens: int = Field(0, ge=0)
     """Overlap of windows when learning: more costs time and shows the same tokens twice."""
     boundaries: Boundaries = "token"
-    """Where mentions may begin and end when tagging; training always labels every token."""
+    """Where mentions may begin and end when tagging."""
     epochs: float = Field(5, ge=0)
     """0 learns nothing more: the base checkpoint is taken as it is, with the groups and languages asked for."""
     learning_rate: float = Field(3e-4, gt=0)
@@ -57,6 +57,16 @@ class Recipe(BaseModel):
     """Costs a quarter of the speed on a CPU; token_masking regularises for nothing."""
     token_masking: float = Field(0.1, ge=0, lt=1)
     """Share of tokens hidden behind the mask token while learning, so that context is learnt too."""
+    mention_replacement: float = Field(0.0, ge=0, le=1)
+    """Share of the mentions that make way, each time they are read, for another of their language and type."""
+    labelled: Literal["tokens", "words"] = "tokens"
+    """What is learnt: the tag of every token, or of each word's first one, which is what `boundaries: word` reads."""
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    """Learning rate of each layer as a share of that of the layer above (J. Howard, S. Ruder, ULMFiT, arXiv
+    1801.06146); 1 is the same for all."""
+    averaged_epochs: int = Field(1, ge=1)
+    """Weights are the mean of those after this many last epochs; 1 takes the best epoch, or the last if none is
+    scored."""
     seed: int = 13
     licence: str = "Apache-2.0 (weights); trained on MultiCardioNER, CC BY 4.0"
 
@@ -67,6 +77,10 @@ class Recipe(BaseModel):
             raise ValueError(f"languages {unknown}: expected some of {', '.join(LANGUAGES)}")
         check_window(self.window_tokens - 2, self.overlap_tokens)
         check_window(self.window_tokens - 2, self.training_overlap_tokens)
+        if self.averaged_epochs > max(1, self.epochs):
+            raise ValueError(f"averaged_epochs {self.averaged_epochs}: expected at most epochs, which is {self.epochs}")
+        if self.labelled == "words" and self.boundaries != "word":
+            raise ValueError("labelled: words: expected boundaries: word, for other tokens would be read unlearnt")
         _ = self.scheme.entity_types
         return self
 

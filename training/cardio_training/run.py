@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,16 @@ from cardio_ner.checkpoint import MANIFEST, Checkpoint, Manifest, resolve_model
 from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
 from cardio_ner.document import Document
 from cardio_ner.encoder import choose_dtype, wrap_tokenizer
-from cardio_ner.tagger import Tagger
 from cardio_ner.tags import TagScheme
+from cardio_ner.tokenization import DocumentTokenizer
 from cardio_training.dataset import Collator, EncodingReport, Example, WindowDataset, documents_digest
+from cardio_training.judging import score_checkpoint
+from cardio_training.merging import average_into, last_epochs
 from cardio_training.recipe import Recipe
+from cardio_training.replacement import MentionReplacer
 from cardio_training.saving import fast_tokenizer, git_commit, last_whole_checkpoint, save_fp16
 from cardio_training.splits import Split, examples_of
-from cardio_training.trainer import NerTrainer, Task, score_tasks
+from cardio_training.trainer import NerTrainer, Task
 from cardio_training.trimming import trim_vocabulary, unlabelled_texts
 
 
@@ -48,14 +51,13 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     trainer = _trainer(recipe, model, tokenizer, examples, splits)
     if recipe.epochs:
         trainer.train(resume_from_checkpoint=last_whole_checkpoint(recipe.output / "trainer"))
+        if recipe.averaged_epochs > 1:
+            average_into(model, last_epochs(recipe.output / "trainer", recipe.averaged_epochs))
     manifest = _manifest(recipe, splits, report)
     texts = {MANIFEST: manifest.model_dump_json(indent=1)}
     folder = save_fp16(recipe.output / "checkpoint", trainer.model, tokenizer, texts)
-    if trainer.held_out:
-        # What is scored is what was saved, loaded as a user loads it.
-        scores = _dev_scores(recipe, score_tasks(Tagger.load(folder), trainer.held_out))
-        scored = manifest.model_copy(update={"dev_scores": scores})
-        (folder / MANIFEST).write_text(scored.model_dump_json(indent=1), encoding="utf-8")
+    if recipe.held_out_fold is not None:
+        score_checkpoint(folder, recipe.held_out_fold, data)
     (recipe.output / "history.json").write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
     return folder
 
@@ -126,8 +128,8 @@ def _trainer(
         bf16=choose_dtype("auto", model.device) == torch.bfloat16,
         eval_strategy=scored,
         save_strategy="epoch",
-        save_total_limit=2,
-        load_best_model_at_end=bool(held_out),
+        save_total_limit=max(2, recipe.averaged_epochs),
+        load_best_model_at_end=bool(held_out) and recipe.averaged_epochs == 1,
         metric_for_best_model="strict_f1" if held_out else None,
         greater_is_better=True if held_out else None,
         logging_steps=50,
@@ -137,7 +139,6 @@ def _trainer(
         dataloader_pin_memory=torch.cuda.is_available(),
     )
     wrapped = wrap_tokenizer(tokenizer)
-    generator = np.random.default_rng(recipe.seed)
     return NerTrainer(
         recipe=recipe,
         tokenizer=wrapped,
@@ -146,8 +147,21 @@ def _trainer(
         args=arguments,
         train_dataset=WindowDataset(examples),
         eval_dataset=WindowDataset([]),
-        data_collator=Collator(wrapped, tokenizer.mask_token_id, recipe.token_masking, generator),
+        data_collator=_collator(recipe, wrapped, tokenizer.mask_token_id, examples),
     )
+
+
+def _collator(
+    recipe: Recipe, tokenizer: DocumentTokenizer, mask_id: int | None, examples: Sequence[Example]
+) -> Collator:
+    generator = np.random.default_rng(recipe.seed)
+    plain = Collator(tokenizer, mask_id, recipe.token_masking, generator, recipe.labelled == "words")
+    if not recipe.mention_replacement:
+        return plain
+    longest = recipe.window_tokens - tokenizer.n_special_tokens
+    share = recipe.mention_replacement
+    change = MentionReplacer.of(examples, recipe.scheme, share=share, longest=longest, generator=generator)
+    return replace(plain, change=change)
 
 
 def _manifest(recipe: Recipe, splits: Sequence[Split], report: EncodingReport) -> Manifest:
@@ -164,14 +178,6 @@ def _manifest(recipe: Recipe, splits: Sequence[Split], report: EncodingReport) -
         git_commit=git_commit(),
         licence=recipe.licence,
     )
-
-
-def _dev_scores(recipe: Recipe, scores: dict[Task, float]) -> dict[str, Any]:
-    return {
-        "data": f"cardioccc_dev, fold {recipe.held_out_fold} of 5 (every fifth document)",
-        "seed": recipe.seed,
-        "strict_f1": {f"{language}/{name}": round(f1, 4) for (language, name), f1 in scores.items()},
-    }
 
 
 def _training_data(recipe: Recipe, splits: Sequence[Split], report: EncodingReport) -> dict[str, Any]:

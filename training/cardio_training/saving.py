@@ -47,8 +47,14 @@ def save_fp16(folder: Path, model: Any, tokenizer: PreTrainedTokenizerFast, text
 
 def last_whole_checkpoint(folder: Path) -> str | None:
     """The newest `checkpoint-N` that a kill did not interrupt, or None."""
+    whole = whole_checkpoints(folder)
+    return str(whole[-1]) if whole else None
+
+
+def whole_checkpoints(folder: Path) -> list[Path]:
+    """The `checkpoint-N` that no kill interrupted, oldest first."""
     whole = [path for path in folder.glob("checkpoint-*") if _is_whole(path)]
-    return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
+    return sorted(whole, key=lambda path: int(path.name.rpartition("-")[2]))
 
 
 def _is_whole(checkpoint: Path) -> bool:

@@ -9,8 +9,9 @@ Contract
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -69,6 +70,15 @@ class NerTrainer(Trainer):
         loss = grouped_loss(outputs.logits, inputs["labels"], self.recipe.scheme)
         return (loss, outputs) if return_outputs else loss
 
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """The Trainer's optimizer, each layer with its own learning rate."""
+        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
+        if self.recipe.layer_decay < 1 and len({group["lr"] for group in optimizer.param_groups}) == 1:
+            optimizer.param_groups = layered(
+                optimizer.param_groups, cast(torch.nn.Module, self.model), self.recipe.layer_decay
+            )
+        return optimizer
+
     def evaluate(self, *_: Any, metric_key_prefix: str = "eval", **__: Any) -> dict[str, float]:
         """Strict F1 per task and its mean, logged and given to the callbacks as Trainer does."""
         scores = self.score()
@@ -81,6 +91,26 @@ class NerTrainer(Trainer):
     def score(self) -> dict[Task, float]:
         """Strict F1 of the model as it is now, per task."""
         return score_tasks(tagger_of(self.model, self.document_tokenizer, self.recipe), self.held_out)
+
+
+def layered(groups: Sequence[dict[str, Any]], model: torch.nn.Module, decay: float) -> list[dict[str, Any]]:
+    """An optimizer's groups of parameters, split by layer: the head keeps the learning rate, each layer below it has
+    `decay` times that of the one above, the embeddings least."""
+    depths = {parameter: _depth(name) for name, parameter in model.named_parameters()}
+    layers = max(depth for depth in depths.values() if depth is not None)
+    split: list[dict[str, Any]] = []
+    for group in groups:
+        below = [layers + 1 - (layers + 1 if (depth := depths[p]) is None else depth) for p in group["params"]]
+        for steps in sorted(set(below)):
+            parameters = [p for p, its in zip(group["params"], below, strict=True) if its == steps]
+            split.append(group | {"params": parameters, "lr": group["lr"] * decay**steps})
+    return split
+
+
+def _depth(name: str) -> int | None:
+    """0 for embeddings, from 1 on for layers, None for what stands above them."""
+    layer = re.search(r"\blayers?\.(\d+)\.", name)
+    return int(layer[1]) + 1 if layer else 0 if "embeddings" in name else None
 
 
 def score_tasks(tagger: Tagger, held_out: Mapping[Task, Sequence[Document]]) -> dict[Task, float]:

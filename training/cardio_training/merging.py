@@ -1,0 +1,100 @@
+"""One model from several: the mean of their weights (M. Wortsman et al., "Model soups", ICML 2022, arXiv 2203.05482).
+
+Contract
+- Merged checkpoints have one encoder shape, one tokenizer and one head, and should have grown from one base: the mean
+  of strangers is noise. Where they differ, ConfigError.
+- A merged checkpoint is scored on a fold only if none of its parts, nor what they grew from, has learnt any of it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from cardio_ner.checkpoint import MANIFEST, WEIGHTS, Checkpoint, Manifest
+from cardio_ner.errors import ConfigError
+from cardio_training.saving import whole_checkpoints
+
+SAME_FILES = ("config.json", "tokenizer.json")
+SAME_FIELDS = ("languages", "label_groups", "window_tokens", "overlap_tokens", "boundaries", "base_encoder", "licence")
+
+
+def average_into(model: torch.nn.Module, folders: Sequence[Path]) -> None:
+    """Give the model the mean of the weights in these folders, which are its own of other moments."""
+    model.load_state_dict(mean_weights(folders))
+
+
+def last_epochs(folder: Path, n: int) -> list[Path]:
+    """The Trainer's newest `n` checkpoints in a folder. Raises ConfigError where there are fewer."""
+    found = whole_checkpoints(folder)
+    if len(found) < n:
+        raise ConfigError(f"{folder}: {len(found)} checkpoints: expected {n}, of the last epochs; run it anew")
+    return found[-n:]
+
+
+def merge(folders: Sequence[Path], output: Path) -> tuple[Path, int | None]:
+    """Write the mean of these checkpoints (fp16) to `output/checkpoint`; return it and the fold none has learnt."""
+    parts = [
+        Checkpoint.open(folder / "checkpoint" if (folder / "checkpoint").is_dir() else folder) for folder in folders
+    ]
+    _check(parts)
+    first, target = parts[0], output / "checkpoint"
+    shutil.copytree(first.folder, target, dirs_exist_ok=True)
+    mean = mean_weights([part.folder for part in parts])
+    save_file({name: value.half() for name, value in mean.items()}, target / WEIGHTS, metadata={"format": "pt"})
+    fold = unseen_fold([part.manifest for part in parts])
+    recipes = [part.manifest.recipe for part in parts]
+    common = {key: value for key, value in recipes[0].items() if all(recipe.get(key) == value for recipe in recipes)}
+    merged = first.manifest.model_copy(
+        update={
+            "recipe": common | {"output": str(output), "merged": recipes},
+            "training_data": {"merged": [part.manifest.training_data for part in parts], "held_out_fold": fold},
+            "dev_scores": {},
+        }
+    )
+    (target / MANIFEST).write_text(merged.model_dump_json(indent=1), encoding="utf-8")
+    return target, fold
+
+
+def mean_weights(folders: Sequence[Path]) -> dict[str, torch.Tensor]:
+    """The mean of each tensor, in float32."""
+    total: dict[str, torch.Tensor] = {}
+    for folder in folders:
+        for name, value in load_file(folder / WEIGHTS).items():
+            total[name] = total[name] + value.float() if name in total else value.float()
+    return {name: value / len(folders) for name, value in total.items()}
+
+
+def unseen_fold(manifests: Sequence[Manifest]) -> int | None:
+    """The fold that all of these held out, in every stage; None where there is none."""
+    folds = {fold for manifest in manifests for fold in _folds_of(manifest.training_data)}
+    return folds.pop() if len(folds) == 1 else None
+
+
+def _folds_of(training_data: dict[str, Any] | None) -> list[int | None]:
+    """The fold held out in each stage; None for a stage that learnt all."""
+    if not training_data:
+        return []
+    parts = training_data.get("merged") or [training_data.get("earlier_stage")]
+    return [training_data.get("held_out_fold"), *(fold for part in parts for fold in _folds_of(part))]
+
+
+def _check(parts: Sequence[Checkpoint]) -> None:
+    if len(parts) < 2:  # noqa: PLR2004
+        raise ConfigError("expected two checkpoints or more to merge")
+    first = parts[0]
+    for other in parts[1:]:
+        for name in SAME_FILES:
+            if (first.folder / name).read_bytes() != (other.folder / name).read_bytes():
+                raise ConfigError(f"{other.folder}: its {name} differs from that of {first.folder}: expected one model")
+        for field in SAME_FIELDS:
+            here, there = getattr(first.manifest, field), getattr(other.manifest, field)
+            if here != there:
+                raise ConfigError(
+                    f"{other.folder}: {field} is {there}, and {here} in {first.folder}: expected the same"
+                )
