@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,7 +15,7 @@ from pyspark.sql import functions as F
 
 from cardio_ner.document import Document, Span
 from cardio_ner.errors import CheckpointError, DeviceError, DeviceLostError
-from cardio_ner.spark import tagging, udf
+from cardio_ner.spark import tagging, worker
 from cardio_ner.spark.placement import Place
 from cardio_ner.spark.settings import Model, Settings, open_models
 from cardio_ner.spark.tagging import Outcome, TaggerSpec, load_tagger, tag_each
@@ -86,15 +88,20 @@ def test_a_text_whose_language_cannot_be_told_costs_its_own_row(monkeypatch: pyt
             raise ValueError(text)
         return None if text == "?" else "es"
 
-    monkeypatch.setattr(udf, "detect_language", detect)
+    monkeypatch.setattr(worker, "detect_language", detect)
     monkeypatch.setattr(tagging, "load_tagger", lambda spec: FailsOn("nothing"))
-    rows = udf._annotate_batch(["?", PRIVATE, "IAM a"], [None] * 3, {"es": SPEC}, tag_each)
+    rows = worker._annotate_batch(["?", PRIVATE, "IAM a"], [None] * 3, {"es": SPEC}, tag_each)
     found = [(r["status"], r["reason"], r["error_type"], r["language"], r["language_source"]) for r in rows]
     assert found == [
         ("rejected", "unsupported_language", None, None, "detected"),
         ("rejected", "failed", "ValueError", None, None),
         ("annotated", None, None, "es", "detected"),
     ]
+
+
+def test_the_driver_never_imports_torch() -> None:
+    code = "import sys, cardio_ner.spark.pipeline; print([n for n in ('torch', 'transformers') if n in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_rows_come_back_in_order_with_languages_given_folded_or_detected(spark: SparkSession) -> None:
