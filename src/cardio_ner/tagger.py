@@ -88,14 +88,14 @@ class Tagger:
 
     def tag_counted(self, documents: Iterable[Document]) -> Iterator[TaggedDocument]:
         """As `tag`, with token counts."""
-        for group in _read_ahead(documents):
-            yield from self._tag_group(group)
+        for document, tokens, logp_TK in self.label_probabilities(documents):
+            yield TaggedDocument(document.with_spans(self._decode(tokens, logp_TK)), len(tokens))
 
-    def _tag_group(self, documents: list[Document]) -> Iterator[TaggedDocument]:
-        tokens = self.encoder.tokenizer([document.text for document in documents])
-        for document, its_tokens, logp_TK in zip(documents, tokens, self._run(tokens), strict=True):
-            spans = self._decode(its_tokens, logp_TK)
-            yield TaggedDocument(document.with_spans(spans), len(its_tokens))
+    def label_probabilities(self, documents: Iterable[Document]) -> Iterator[tuple[Document, Tokens, Floats]]:
+        """Each document with its tokens and the log-probabilities [T, K] of their labels, normalised within groups."""
+        for group in _read_ahead(documents):
+            tokens = self.encoder.tokenizer([document.text for document in group])
+            yield from zip(group, tokens, self._run(tokens), strict=True)
 
     def _run(self, tokens: list[Tokens]) -> list[Floats]:
         """Log-probabilities [T, K] of each text's tokens, from the window in which each token is most central."""

@@ -28,22 +28,25 @@ IGNORED = -100
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One window: `ids` [t], `tags` [G, t], `begins_word` [t]; the language of its document."""
+    """One window: `ids` [t], `tags` [G, t], `begins_word` [t]; the language of its document; of a window that teachers
+    labelled, `soft` [t, K] (see soft_labels.py)."""
 
     ids: NDArray[np.int32]
     tags: NDArray[np.int64]
     begins_word: NDArray[np.bool_]
     language: str
+    soft: NDArray[np.float16] | None = None
 
     @classmethod
     def joined(cls, parts: Sequence[Example]) -> Example:
-        """The parts, one after another."""
+        """The parts, one after another; none has soft labels."""
         ids, begins = (np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "begins_word"))
         return cls(ids, np.concatenate([part.tags for part in parts], axis=1), begins, parts[0].language)
 
     def part(self, start: int, end: int) -> Example:
         """Its tokens `[start, end)`."""
-        return Example(self.ids[start:end], self.tags[:, start:end], self.begins_word[start:end], self.language)
+        soft = None if self.soft is None else self.soft[start:end]
+        return Example(self.ids[start:end], self.tags[:, start:end], self.begins_word[start:end], self.language, soft)
 
 
 @dataclass(slots=True)
@@ -104,7 +107,7 @@ def make_examples(
 
 @dataclass(frozen=True, slots=True)
 class Collator:
-    """Examples → `input_ids`, `attention_mask` [B, T] and `labels` [B, G, T].
+    """Examples → `input_ids`, `attention_mask` [B, T], `labels` [B, G, T] and, where one has them, `soft` [B, T, K].
 
     (Trainer saves whatever a collator calls `tokenizer`, and this one is no Hugging Face tokenizer.)
     """
@@ -133,8 +136,20 @@ class Collator:
             mask[b, : len(row)] = 1
             learnt = example.begins_word if self.words_only else np.ones(len(example.ids), dtype=bool)
             labels[b, :, len(prefix) : len(prefix) + len(example.ids)] = np.where(learnt, example.tags, IGNORED)
-        arrays = {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        arrays = {"input_ids": ids, "attention_mask": mask, "labels": labels} | self._soft(changed, shape)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+    def _soft(self, examples: Sequence[Example], shape: tuple[int, int]) -> dict[str, NDArray[np.float32]]:
+        """Soft labels, rows of zeros where there are none."""
+        labelled = {b: (e.soft, e.begins_word) for b, e in enumerate(examples) if e.soft is not None}
+        if not labelled:
+            return {}
+        n_labels = next(iter(labelled.values()))[0].shape[1]
+        soft_BTK = np.zeros((*shape, n_labels), dtype=np.float32)
+        first = len(self.document_tokenizer.prefix_ids)
+        for b, (soft, begins_word) in labelled.items():
+            soft_BTK[b, first : first + len(soft)] = soft * begins_word[:, None] if self.words_only else soft
+        return {"soft": soft_BTK}
 
     def _hide(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
         """The ids with some replaced by the mask token, drawn anew each time."""

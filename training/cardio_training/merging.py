@@ -77,10 +77,10 @@ def unseen_fold(manifests: Sequence[Manifest]) -> int | None:
 
 
 def _folds_of(training_data: dict[str, Any] | None) -> list[int | None]:
-    """The fold held out in each stage; None for a stage that learnt all."""
+    """The fold held out in each stage, teachers' too; None for a stage that learnt all."""
     if not training_data:
         return []
-    parts = training_data.get("merged") or [training_data.get("earlier_stage")]
+    parts = training_data.get("merged") or [training_data.get("earlier_stage"), *training_data.get("teachers", [])]
     return [training_data.get("held_out_fold"), *(fold for part in parts for fold in _folds_of(part))]
 
 

@@ -6,7 +6,7 @@ Contract: unknown keys and illegal values raise ConfigError naming the key, what
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -38,6 +38,10 @@ class Recipe(BaseModel):
     """How often an epoch reads distemist_train and drugtemist_train (all specialities)."""
     cardioccc_weight: int = Field(1, ge=1)
     """How often an epoch reads the folds of cardioccc_dev that are learnt."""
+    teachers: tuple[str, ...] = ()
+    """Checkpoints (folders) whose opinion of `unlabelled` texts is learnt beside the gold."""
+    unlabelled: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    """Files of the data folder (jsonl or jsonl.gz with lang and text) and the share of their texts that is read."""
     vocabulary_pieces: int | None = Field(None, ge=1000)
     """Keep only this many word pieces of the base encoder, the most used in the texts of the three languages."""
     window_tokens: int = Field(128, ge=8)
@@ -79,6 +83,8 @@ class Recipe(BaseModel):
         check_window(self.window_tokens - 2, self.training_overlap_tokens)
         if self.averaged_epochs > max(1, self.epochs):
             raise ValueError(f"averaged_epochs {self.averaged_epochs}: expected at most epochs, which is {self.epochs}")
+        if bool(self.teachers) != bool(self.unlabelled):
+            raise ValueError("teachers and unlabelled: expected both or none")
         if self.labelled == "words" and self.boundaries != "word":
             raise ValueError("labelled: words: expected boundaries: word, for other tokens would be read unlearnt")
         _ = self.scheme.entity_types

@@ -35,6 +35,7 @@ from cardio_training.merging import average_into, last_epochs
 from cardio_training.recipe import Recipe
 from cardio_training.replacement import MentionReplacer
 from cardio_training.saving import fast_tokenizer, git_commit, last_whole_checkpoint, save_fp16
+from cardio_training.soft_labels import soft_examples
 from cardio_training.splits import Split, examples_of
 from cardio_training.trainer import NerTrainer, Task
 from cardio_training.trimming import trim_vocabulary, unlabelled_texts
@@ -48,6 +49,7 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     model, tokenizer = build_model(recipe, splits, data)
     report = EncodingReport()
     examples = examples_of(recipe, splits, wrap_tokenizer(tokenizer), report)
+    examples += soft_examples(recipe, wrap_tokenizer(tokenizer), data)
     trainer = _trainer(recipe, model, tokenizer, examples, splits)
     if recipe.epochs:
         trainer.train(resume_from_checkpoint=last_whole_checkpoint(recipe.output / "trainer"))
@@ -194,5 +196,7 @@ def _training_data(recipe: Recipe, splits: Sequence[Split], report: EncodingRepo
         "sha256": documents_digest(trained),
         "held_out_fold": recipe.held_out_fold,
         **asdict(report),
+        "teachers": [Checkpoint.open(teacher).manifest.training_data for teacher in recipe.teachers],
+        "unlabelled": recipe.unlabelled,
         "earlier_stage": earlier,
     }

@@ -1,7 +1,8 @@
 """transformers.Trainer with this project's two differences: a loss per label group, and strict F1 as the dev score.
 
 Contract
-- Loss: cross-entropy per group, mean over labelled tokens, summed over groups. IGNORED tokens count for nothing.
+- Loss: cross-entropy per group, mean over labelled tokens (hard or soft), summed over groups. IGNORED tokens count
+  for nothing.
 - `evaluate` tags the held-out documents through the same Tagger that the Spark job runs, in the precision that this
   chip would serve, and reports strict F1 per task and `eval_strict_f1`, their mean.
 """
@@ -30,14 +31,21 @@ Task = tuple[str, str]
 """(language, entity type)"""
 
 
-def grouped_loss(logits_BTK: torch.Tensor, labels_BGT: torch.Tensor, scheme: TagScheme) -> torch.Tensor:
-    """The sum over groups of the mean cross-entropy over labelled tokens; 0 for a group without any."""
+def grouped_loss(
+    logits_BTK: torch.Tensor, labels_BGT: torch.Tensor, scheme: TagScheme, soft_BTK: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The sum over groups of the mean cross-entropy over tokens with a label, hard or soft; 0 for a group without."""
     total = logits_BTK.new_zeros((), dtype=torch.float32)
     for g, columns in enumerate(scheme.slices):
         labels = labels_BGT[:, g].flatten()
         logits = logits_BTK[..., columns].flatten(0, 1).float()
-        count = (labels != IGNORED).sum().clamp(min=1)
-        total = total + cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum") / count
+        count = (labels != IGNORED).sum()
+        loss = cross_entropy(logits, labels, ignore_index=IGNORED, reduction="sum")
+        if soft_BTK is not None:
+            soft = soft_BTK[..., columns].flatten(0, 1)
+            count = count + (soft.sum(-1) > 0).sum()
+            loss = loss + cross_entropy(logits, soft, reduction="sum")
+        total = total + loss / count.clamp(min=1)
     return total
 
 
@@ -67,7 +75,7 @@ class NerTrainer(Trainer):
     ) -> Any:
         """The grouped loss; with `return_outputs` also the model's outputs."""
         outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
-        loss = grouped_loss(outputs.logits, inputs["labels"], self.recipe.scheme)
+        loss = grouped_loss(outputs.logits, inputs["labels"], self.recipe.scheme, inputs.get("soft"))
         return (loss, outputs) if return_outputs else loss
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:

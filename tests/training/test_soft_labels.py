@@ -1,0 +1,186 @@
+"""What teachers think of texts without annotation, and that it is learnt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cardio_ner.checkpoint import MANIFEST, Checkpoint
+from cardio_ner.document import DISEASE, MEDICATION, Document
+from cardio_ner.encoder import wrap_tokenizer
+from cardio_ner.errors import ConfigError
+from cardio_ner.tagger import Tagger
+from cardio_ner.tokenization import DocumentTokenizer
+from cardio_training import soft_labels
+from cardio_training.dataset import IGNORED, Collator
+from cardio_training.recipe import Recipe
+from cardio_training.run import train
+from cardio_training.soft_labels import soft_examples, unlabelled_documents
+from cardio_training.trainer import grouped_loss
+from tiny_models import CHARACTERS, CLINICAL_TEXT, TWO_GROUPS, tiny_tokenizer, write_checkpoint
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+FILES = {"text/notes.es.jsonl.gz": 1.0, "text/notes.it.jsonl.gz": 0.5}
+
+
+@pytest.fixture(scope="module")
+def second_teacher(two_group_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another model of the same shape: the first one's head turned round."""
+    folder = write_checkpoint(tmp_path_factory.mktemp("second"), TWO_GROUPS.head_labels, max_position_embeddings=128)
+    (folder / MANIFEST).write_bytes((two_group_checkpoint / MANIFEST).read_bytes())
+    model = Tagger.load(folder, device="cpu", precision="fp32").encoder.model
+    model.classifier.weight.neg_()
+    model.save_pretrained(folder)
+    return folder
+
+
+def recipe_of(output: Path, teachers: list[Path], **changes: object) -> Recipe:
+    values: dict[str, object] = {
+        "output": output,
+        "base_encoder": str(teachers[0]) if teachers else "none",
+        "languages": ["es"],
+        "label_groups": [[DISEASE], [MEDICATION]],
+        "window_tokens": 24,
+        "overlap_tokens": 8,
+        "teachers": [str(teacher) for teacher in teachers],
+        "unlabelled": FILES,
+    }
+    return Recipe.model_validate(values | changes)
+
+
+def test_the_labels_are_the_mean_of_the_teachers_probabilities(
+    two_group_checkpoint: Path, second_teacher: Path, tokenizer: DocumentTokenizer, text_data: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_of(tmp_path, [two_group_checkpoint, second_teacher])
+    examples = soft_examples(recipe, tokenizer, text_data)
+    documents = unlabelled_documents(recipe, text_data)
+    opinions = []
+    for teacher in (two_group_checkpoint, second_teacher):
+        found = Tagger.load(teacher, device="cpu").label_probabilities(documents)
+        opinions.append(np.exp(np.concatenate([logp_TK for _, _, logp_TK in found])))
+    assert not np.allclose(*opinions, atol=0.1)
+    soft, ids = (
+        np.load(tmp_path / soft_labels.FILE),
+        np.concatenate([t.ids for t in tokenizer([d.text for d in documents])]),
+    )
+    assert np.allclose(soft, sum(opinions) / 2, atol=2e-3)
+    for example in examples[:20]:
+        size = len(example.ids)
+        places = [at for at in range(len(ids) - size + 1) if (ids[at : at + size] == example.ids).all()]
+        assert any((example.soft == soft[at : at + size]).all() for at in places)
+    for columns in TWO_GROUPS.slices:
+        assert np.allclose(soft[:, columns].sum(axis=1), 1, atol=5e-3)
+    assert all((example.tags == IGNORED).all() for example in examples)
+    assert max(len(example.ids) for example in examples) == 22
+
+
+def test_a_share_of_a_files_texts_is_read_and_always_the_same(text_data: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(tmp_path, [Path("unused")])
+    documents = unlabelled_documents(recipe, text_data)
+    assert documents == unlabelled_documents(recipe, text_data)
+    everything = unlabelled_documents(recipe.model_copy(update={"unlabelled": dict.fromkeys(FILES, 1.0)}), text_data)
+    counts = {
+        code: [sum(d.language == code for d in some) for some in (documents, everything)] for code in ("es", "it")
+    }
+    assert counts["es"][0] == counts["es"][1]
+    assert 0 < counts["it"][0] < counts["it"][1]
+
+
+def test_another_vocabulary_is_met_where_tokens_begin_together(two_group_checkpoint: Path) -> None:
+    spelled = tiny_tokenizer()
+    vocabulary = {
+        p: row for row, p in enumerate(["[UNK]", "[CLS]", "[SEP]", *CHARACTERS, *(f"##{c}" for c in CHARACTERS)])
+    }
+    spelled.backend_tokenizer.model = type(spelled.backend_tokenizer.model)(vocabulary, unk_token="[UNK]")
+    student = wrap_tokenizer(spelled)
+    document = Document("a", "es", CLINICAL_TEXT)
+    (letters,) = student([CLINICAL_TEXT])
+    tagger = Tagger.load(two_group_checkpoint, device="cpu")
+    ((_, theirs, logp_TK),) = tagger.label_probabilities([document])
+    (soft,) = soft_labels._label(TWO_GROUPS, [tagger], [document], [letters])
+    assert len(letters) > 2 * len(theirs)
+    shared = np.isin(letters.starts, theirs.starts)
+    assert shared.sum() == len(theirs)
+    assert np.allclose(soft[shared], np.exp(logp_TK), atol=1e-3)
+    assert not soft[~shared].any()
+
+
+def test_they_are_computed_once_for_the_same_teachers_and_texts(
+    two_group_checkpoint: Path,
+    tokenizer: DocumentTokenizer,
+    text_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = recipe_of(tmp_path, [two_group_checkpoint])
+    before = soft_examples(recipe, tokenizer, text_data)
+    calls: list[int] = []
+    real = soft_labels._label
+    monkeypatch.setattr(soft_labels, "_label", lambda *arguments: calls.append(1) or real(*arguments))
+    again = soft_examples(recipe, tokenizer, text_data)
+    assert not calls
+    assert all((a.soft == b.soft).all() for a, b in zip(before, again, strict=True))
+    fewer = recipe.model_copy(update={"unlabelled": {"text/notes.es.jsonl.gz": 0.5}})
+    assert len(soft_examples(fewer, tokenizer, text_data)) < len(before)
+    assert calls == [1]
+
+
+def test_a_teacher_without_the_students_groups_is_refused(
+    hub_checkpoint: Path, tokenizer: DocumentTokenizer, text_data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"no label group .*DISEASE.*expected those of the recipe"):
+        soft_examples(recipe_of(tmp_path, [hub_checkpoint]), tokenizer, text_data)
+
+
+def test_the_loss_of_soft_labels_that_are_sure_is_that_of_hard_ones() -> None:
+    torch.manual_seed(0)
+    logits, labels = torch.randn(2, 4, 6), torch.randint(0, 3, (2, 2, 4))
+    labels[1, 1] = IGNORED
+    soft = torch.zeros(2, 4, 6)
+    for g, columns in enumerate(TWO_GROUPS.slices):
+        for b in range(2):
+            for t in range(4):
+                if labels[b, g, t] != IGNORED:
+                    soft[b, t, columns.start + labels[b, g, t]] = 1
+    unknown = torch.full_like(labels, IGNORED)
+    expected = grouped_loss(logits, labels, TWO_GROUPS)
+    assert torch.allclose(grouped_loss(logits, unknown, TWO_GROUPS, soft), expected)
+    both = grouped_loss(
+        torch.cat([logits, logits]), torch.cat([labels, unknown]), TWO_GROUPS, torch.cat([soft * 0, soft])
+    )
+    assert torch.allclose(both, expected)
+
+
+def test_words_alone_are_labelled_softly_too(
+    two_group_checkpoint: Path, tokenizer: DocumentTokenizer, text_data: Path, tmp_path: Path
+) -> None:
+    examples = soft_examples(recipe_of(tmp_path, [two_group_checkpoint]), tokenizer, text_data)[:4]
+    generator = np.random.default_rng(0)
+    for words_only in (False, True):
+        batch = Collator(tokenizer, None, 0.0, generator, words_only)(examples)
+        labelled = batch["soft"].sum(-1) > 0
+        for b, example in enumerate(examples):
+            expected = example.begins_word if words_only else np.ones(len(example.ids), dtype=bool)
+            assert labelled[b, 1 : len(expected) + 1].tolist() == expected.tolist()
+        assert not labelled[:, 0].any()
+
+
+def test_a_student_takes_its_teachers_opinion(
+    two_group_checkpoint: Path, second_teacher: Path, text_data: Path, tmp_path: Path
+) -> None:
+    changes = {"epochs": 12, "learning_rate": 5e-3, "token_masking": 0.0, "train_weight": 0, "batch_windows": 8}
+    recipe = recipe_of(tmp_path / "run", [second_teacher], base_encoder=str(two_group_checkpoint), **changes)
+    folder = train(recipe, data=text_data)
+    documents = unlabelled_documents(recipe, text_data)
+    teacher, before, after = (
+        np.concatenate([logp_TK for _, _, logp_TK in Tagger.load(path, device="cpu").label_probabilities(documents)])
+        for path in (second_teacher, two_group_checkpoint, folder)
+    )
+    apart = [float(np.abs(np.exp(teacher) - np.exp(logp)).mean()) for logp in (before, after)]
+    assert apart[1] < 0.4 * apart[0], apart  # the gold alone brings it to 0.6
+    told = Checkpoint.open(folder).manifest.training_data
+    assert told["unlabelled"] == FILES
+    assert len(told["teachers"]) == 1
