@@ -53,7 +53,10 @@ def test_what_changes_no_prediction_leaves_the_model_id(checkpoint_copy: Path, k
     assert Checkpoint.open(checkpoint_copy).model_id == before
 
 
-@pytest.mark.parametrize(("key", "value"), [("window_tokens", 32), ("overlap_tokens", 4), ("boundaries", "word")])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("window_tokens", 32), ("overlap_tokens", 4), ("boundaries", "word"), ("temperatures", [1.5, 1.0])],
+)
 def test_the_model_id_changes_with_the_inference_fields(checkpoint_copy: Path, key: str, value: object) -> None:
     before = Checkpoint.open(checkpoint_copy).model_id
     edit(checkpoint_copy / MANIFEST, lambda manifest: manifest.update({key: value}))
@@ -184,6 +187,18 @@ def test_a_package_that_is_not_installed_says_so() -> None:
 def test_a_package_without_a_name_says_so() -> None:
     with pytest.raises(CheckpointError, match="expected package:name/folder"):
         resolve_model("package:")
+
+
+def test_temperatures_are_one_for_each_label_group_or_none(checkpoint_copy: Path) -> None:
+    before = Checkpoint.open(checkpoint_copy).model_id
+    edit(checkpoint_copy / MANIFEST, lambda manifest: manifest.update(temperatures=[]))
+    assert Checkpoint.open(checkpoint_copy).model_id == before
+    edit(checkpoint_copy / MANIFEST, lambda manifest: manifest.update(temperatures=[1.5]))
+    with pytest.raises(CheckpointError, match=r"1 temperatures in .*expected one for each of 2 label groups, or none"):
+        Checkpoint.open(checkpoint_copy)
+    edit(checkpoint_copy / MANIFEST, lambda manifest: manifest.update(temperatures=[1.5, 0]))
+    with pytest.raises(CheckpointError, match=r"temperatures.1: .*greater than 0"):
+        Checkpoint.open(checkpoint_copy)
 
 
 def test_a_window_longer_than_the_models_positions_is_refused(checkpoint_copy: Path) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -54,6 +54,9 @@ class Manifest(BaseModel):
     """Least overlap of neighbouring windows."""
     boundaries: Boundaries = "token"
     """Where a mention may begin and end: at any token, or only where a word does."""
+    temperatures: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    """By label group: what log-odds are divided by before a mention's score is taken from them; empty: 1. It changes
+    scores alone, not which mentions are found (C. Guo et al., arXiv 1706.04599)."""
     base_encoder: str = ""
     training_data: dict[str, Any] = Field(default_factory=dict)
     """Corpus, split and digest of the documents trained on."""
@@ -102,6 +105,8 @@ class Checkpoint:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         config = {k: v for k, v in _read_json(self.folder / "config.json").items() if k != "transformers_version"}
         inference = self.manifest.model_dump(mode="json", include=INFERENCE_FIELDS)
+        if self.manifest.temperatures:  # without any, ids are those of before there were any
+            inference["temperatures"] = self.manifest.temperatures
         digest.update(json.dumps([config, inference], sort_keys=True).encode())
         return "m" + digest.hexdigest()[:16]
 
@@ -113,6 +118,11 @@ def _checked_scheme(manifest: Manifest, config: dict[str, Any], folder: Path) ->
         scheme = TagScheme(tuple(LabelGroup(group) for group in manifest.label_groups))
     except (ConfigError, TagError) as error:
         raise CheckpointError(f"{folder}: {error}") from None
+    if manifest.temperatures and len(manifest.temperatures) != len(scheme.groups):
+        raise CheckpointError(
+            f"{folder}: {len(manifest.temperatures)} temperatures in {MANIFEST}: expected one for each of "
+            f"{len(scheme.groups)} label groups, or none"
+        )
     positions = int(config.get("max_position_embeddings", manifest.window_tokens))
     if manifest.window_tokens > positions:
         raise CheckpointError(

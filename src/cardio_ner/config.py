@@ -14,7 +14,8 @@ Config = TypeVar("Config", bound=BaseModel)
 
 
 def read_config(path: Path | None, model: type[Config], overrides: dict[str, Any], *, example: str) -> Config:
-    """The values of a YAML file (none: the defaults) with `overrides` on top, as `model`.
+    """The values of a YAML file (none: the defaults) with `overrides` on top, as `model`; `outer.inner` overrides a key
+    of a key.
 
     `example` names a file that shows how it is done. Raises ConfigError naming the key, what was expected, what came.
     """
@@ -29,9 +30,21 @@ def read_config(path: Path | None, model: type[Config], overrides: dict[str, Any
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values, as in {example}")
     try:
-        return model.model_validate(values | overrides)
+        return model.model_validate(_overridden(values, overrides))
     except ValidationError as error:
         raise ConfigError(f"{path or 'command line'}: {explain(error)}") from None
+
+
+def _overridden(values: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """The values with the overrides; an outer key that is no mapping is left for the model to refuse."""
+    merged = dict(values)
+    for key, value in overrides.items():
+        outer, dot, inner = key.partition(".")
+        if dot and isinstance(merged.get(outer), dict):
+            merged[outer] = merged[outer] | {inner: value}
+        else:
+            merged[key] = value
+    return merged
 
 
 def explain(error: ValidationError) -> str:

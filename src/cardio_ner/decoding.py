@@ -53,6 +53,14 @@ def _viterbi(logp_TK: Floats, group: LabelGroup) -> Ints:
     return path
 
 
+def tempered(logp_TK: Floats, temperature: float) -> Floats:
+    """Log-probabilities divided by a temperature and normalised again: above 1 less sure, below 1 surer."""
+    scaled = logp_TK / np.float32(temperature)
+    scaled = scaled - scaled.max(axis=1, keepdims=True)
+    total: Floats = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+    return total
+
+
 def unit_certainty(logp_TK: Floats, tags: Ints, group: LabelGroup) -> Floats:
     """[T] for each unit of a mention: the probability of its tag and, on the mention's last unit, if that is less,
     the probability that the next unit does not continue the mention. 1.0 outside mentions.

@@ -11,7 +11,8 @@ Contract
   K float32 per token of the texts read ahead remain.
 - Same checkpoint, same document, any company: the same spans, in bf16 too (see `batching`); scores within 0.02.
 - A mention's score is the least probability over its units (tokens or words), each that of the unit's tag; for the
-  last unit, also the probability that the mention does not go on.
+  last unit, also the probability that the mention does not go on. The checkpoint's temperatures, if it has any, make
+  it the share of such mentions that are right.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 
 from cardio_ner.batching import pack_batches, padded_length, rows_to_compute
 from cardio_ner.checkpoint import Boundaries, Checkpoint, packaged_model
-from cardio_ner.decoding import best_legal_path, unit_certainty
+from cardio_ner.decoding import best_legal_path, tempered, unit_certainty
 from cardio_ner.document import LANGUAGES, Document, Span
 from cardio_ner.encoder import Encoder
 from cardio_ner.errors import DeviceError
@@ -56,6 +57,7 @@ class Tagger:
     overlap_tokens: int
     boundaries: Boundaries
     max_tokens_per_batch: int = MAX_TOKENS_PER_BATCH
+    temperatures: tuple[float, ...] = ()
 
     @classmethod
     def load(
@@ -79,6 +81,7 @@ class Tagger:
             manifest.overlap_tokens,
             manifest.boundaries,
             max_tokens_per_batch,
+            manifest.temperatures,
         )
 
     def tag(self, documents: Iterable[Document]) -> Iterator[Document]:
@@ -89,7 +92,7 @@ class Tagger:
     def tag_counted(self, documents: Iterable[Document]) -> Iterator[TaggedDocument]:
         """As `tag`, with token counts."""
         for document, tokens, logp_TK in self.label_probabilities(documents):
-            yield TaggedDocument(document.with_spans(self._decode(tokens, logp_TK)), len(tokens))
+            yield TaggedDocument(document.with_spans(self.decode(tokens, logp_TK)), len(tokens))
 
     def label_probabilities(self, documents: Iterable[Document]) -> Iterator[tuple[Document, Tokens, Floats]]:
         """Each document with its tokens and the log-probabilities [T, K] of their labels, normalised within groups."""
@@ -130,19 +133,20 @@ class Tagger:
                 left.difference_update(batch)
                 yield from zip(batch, found, strict=True)
 
-    def _decode(self, tokens: Tokens, logp_TK: Floats) -> list[Span]:
-        """The mentions of one text."""
+    def decode(self, tokens: Tokens, logp_TK: Floats) -> list[Span]:
+        """The mentions of one text, from what `label_probabilities` gives."""
         starts, ends = tokens.starts, tokens.ends
         if self.boundaries == "word":
             first, starts, ends = tokens.word_places()
             logp_TK = logp_TK[first]
         scheme = self.encoder.scheme
         tags, scores = [], []
-        for group, columns in zip(scheme.groups, scheme.slices, strict=True):
+        temperatures = self.temperatures or (1.0,) * len(scheme.groups)
+        for group, columns, temperature in zip(scheme.groups, scheme.slices, temperatures, strict=True):
             logp = logp_TK[:, columns]
             path = best_legal_path(logp, group)
             tags.append(path)
-            scores.append(unit_certainty(logp, path, group))
+            scores.append(unit_certainty(tempered(logp, temperature) if temperature != 1 else logp, path, group))
         return scheme.decode(np.stack(tags), starts, ends, np.stack(scores))
 
 

@@ -8,7 +8,8 @@ import yaml
 
 from cardio_ner.document import DISEASE, MEDICATION
 from cardio_ner.errors import ConfigError
-from cardio_training.recipe import Recipe, read_recipe
+from cardio_training.pretraining_recipe import read_pretraining_recipe
+from cardio_training.recipe import Recipe, parse_overrides, read_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "conf" / "training").glob("*.yaml"))
 LEAST: dict[str, Any] = {
@@ -77,6 +78,24 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump({k: v for k, v in LEAST.items() if k != "base_encoder"}))
     with pytest.raises(ConfigError, match="base_encoder: Field required"):
         read_recipe(path)
+
+
+def test_a_key_of_a_key_is_overridden_and_the_others_stay(tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[2] / "conf/pretraining.yaml"
+    plain = read_pretraining_recipe(shipped)
+    changed = read_pretraining_recipe(
+        shipped, parse_overrides(["vocabulary.kind=unigram", "vocabulary.lowercase=false"])
+    )
+    assert plain.vocabulary
+    assert changed.vocabulary
+    assert (plain.vocabulary.kind, changed.vocabulary.kind, changed.vocabulary.lowercase) == (
+        "wordpiece",
+        "unigram",
+        False,
+    )
+    assert changed.vocabulary.texts == plain.vocabulary.texts
+    with pytest.raises(ConfigError, match=r"seed\.x: Extra inputs are not permitted"):
+        read_pretraining_recipe(shipped, {"seed.x": 1})
 
 
 def test_the_command_line_overrides_the_file(recipe_file: Path) -> None:
