@@ -20,6 +20,7 @@ from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
 from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_ner.tagger import Tagger
 from cardio_training.scoring import TaskScore, as_table, score_documents
+from cardio_training.shapes import mistakes_table
 
 
 def main(
@@ -31,9 +32,11 @@ def main(
     boundaries: Annotated[str | None, typer.Option(help="token or word; default: as the manifest says")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, bf16, fp32")] = "auto",
+    by_shape: Annotated[bool, typer.Option("--mistakes", help="Also count the mistakes by kind and shape")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Also write the scores here")] = None,
 ) -> None:
     """Print strict and seqeval scores per language and type; with --json also write them."""
+    console = Console(width=120)
     with errors_as_exit():
         opened = Checkpoint.open(checkpoint)
         tagger = Tagger.load(opened, device=device, precision=precision)
@@ -48,8 +51,12 @@ def main(
                 gold = corpus.fold(fold)[1]
                 types = tuple(name for name in opened.scheme.entity_types if name in corpus.annotated)
             scores += score_documents(tagger, gold, types)
+            if by_shape:
+                found = list(tagger.tag(gold))
+                for name in types:
+                    console.print(mistakes_table(gold, found, name))
     where = str(brat) if brat is not None else f"cardioccc_dev, fold {fold} of 5"
-    Console(width=120).print(as_table(scores, f"{checkpoint} on {where}, boundaries: {tagger.boundaries}"))
+    console.print(as_table(scores, f"{checkpoint} on {where}, boundaries: {tagger.boundaries}"))
     if json_file is not None:
         result = {"checkpoint": tagger.model_id, "data": where, "scores": [asdict(score) for score in scores]}
         json_file.write_text(json.dumps(result, indent=1), encoding="utf-8")

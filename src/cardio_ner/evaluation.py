@@ -72,7 +72,7 @@ def strict_score(
     a document that was never tagged must not pass for one without mentions.
     """
     gold, predicted = list(gold), list(predicted)
-    _check_same_documents(gold, predicted)
+    check_same_documents(gold, predicted)
     wanted = mentions(gold, entity_type)
     found = mentions(predicted, entity_type)
     if only_documents_with_gold:
@@ -81,7 +81,7 @@ def strict_score(
     return Score(len(wanted & found), len(found), len(wanted))
 
 
-def _check_same_documents(gold: list[Document], predicted: list[Document]) -> None:
+def check_same_documents(gold: list[Document], predicted: list[Document]) -> None:
     """Raise DocumentError unless both sides hold the same identifiers, each once."""
     gold_ids, predicted_ids = [d.doc_id for d in gold], [d.doc_id for d in predicted]
     for side, ids in (("gold", gold_ids), ("predicted", predicted_ids)):
