@@ -96,9 +96,9 @@ def test_a_long_document_goes_through_in_bounded_batches(tagger: Tagger, monkeyp
     costs: list[int] = []
     plain = Encoder.log_probabilities
 
-    def watched(self: Encoder, rows: list[np.ndarray], types: None) -> list[np.ndarray]:
+    def watched(self: Encoder, rows: list[np.ndarray]) -> list[np.ndarray]:
         costs.append(len(rows) * (max(map(len, rows)) + 2))
-        return plain(self, rows, types)
+        return plain(self, rows)
 
     monkeypatch.setattr(Encoder, "log_probabilities", watched)
     (small,) = with_budget(tagger, 512).tag_counted([doc(text)])
@@ -116,11 +116,11 @@ def give_it_memory_for(monkeypatch: pytest.MonkeyPatch, n_rows: int) -> list[int
     calls: list[int] = []
     plain = Encoder.log_probabilities
 
-    def bounded(self: Encoder, rows: list[np.ndarray], types: None) -> list[np.ndarray]:
+    def bounded(self: Encoder, rows: list[np.ndarray]) -> list[np.ndarray]:
         calls.append(len(rows))
         if len(rows) > n_rows:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return plain(self, rows, types)
+        return plain(self, rows)
 
     monkeypatch.setattr(Encoder, "log_probabilities", bounded)
     return calls

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from awkward_texts import awkward_texts
 from cardio_ner import tokenization
-from cardio_ner.tokenization import CAPITALISED, CAPITALS, LOWER, DocumentTokenizer, Tokens
+from cardio_ner.tokenization import DocumentTokenizer, Tokens
 
 SPLITTABLE = st.lists(
     st.sampled_from(
@@ -198,42 +198,3 @@ def test_words_are_whole_and_cover_every_token(tokenizer: DocumentTokenizer, tex
     owner = np.searchsorted(first, np.arange(len(tokens)), side="right") - 1
     assert (starts[owner] <= tokens.starts).all()
     assert (tokens.ends <= ends[owner]).all()
-
-
-@pytest.mark.parametrize(
-    ("word", "case"),
-    [
-        ("infarto", LOWER),
-        ("Infarto", CAPITALISED),
-        ("IAM", CAPITALS),
-        ("IAMs", CAPITALS),
-        ("HbA1c", CAPITALISED),
-        ("mmHg", LOWER),
-        ("E", CAPITALISED),
-        ("5", LOWER),
-        ("ÁÑ", CAPITALS),
-        ("\N{PILL}", LOWER),
-        ("I\u0301A", CAPITALS),
-        ("\N{MATHEMATICAL BOLD CAPITAL A}B", LOWER),
-    ],
-)
-def test_how_a_word_is_written(tokenizer: DocumentTokenizer, word: str, case: int) -> None:
-    text = f"con {word}\r\n\N{PILL} de"
-    tokens = tokenizer([text])[0]
-    cases = tokens.letter_cases(text)
-    within = (tokens.starts >= 4) & (tokens.ends <= 4 + len(word))
-    assert cases[within].tolist() == [case] * within.sum()
-    assert not cases[~within].any()
-
-
-@given(text=awkward_texts)
-def test_every_token_of_a_word_has_its_words_case(tokenizer: DocumentTokenizer, text: str) -> None:
-    tokens = tokenizer([text])[0]
-    cases = tokens.letter_cases(text)
-    assert cases.shape == tokens.ids.shape
-    first, starts, ends = tokens.word_places()
-    following = [*first[1:], len(tokens)][: len(first)]
-    for at, after, start, end in zip(first, following, starts, ends, strict=True):
-        assert len(set(cases[at:after].tolist())) == 1
-        if text[start:end].islower():
-            assert cases[at] == LOWER

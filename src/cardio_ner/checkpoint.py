@@ -36,8 +36,6 @@ HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
 INFERENCE_FIELDS = {"label_groups", "window_tokens", "overlap_tokens", "boundaries"}
 
 Boundaries = Literal["token", "word"]
-LetterCase = Literal["ignored", "types"]
-N_LETTER_CASES = 3
 
 
 class Manifest(BaseModel):
@@ -56,9 +54,6 @@ class Manifest(BaseModel):
     """Least overlap of neighbouring windows."""
     boundaries: Boundaries = "token"
     """Where a mention may begin and end: at any token, or only where a word does."""
-    letter_case: LetterCase = "ignored"
-    """`types`: the encoder's token types say how each word is written (small, Capitalised, CAPITALS), which a
-    vocabulary in small letters cannot."""
     temperatures: tuple[Annotated[float, Field(gt=0)], ...] = ()
     """By label group: what log-odds are divided by before a mention's score is taken from them; empty: 1. It changes
     scores alone, not which mentions are found (C. Guo et al., arXiv 1706.04599)."""
@@ -110,9 +105,8 @@ class Checkpoint:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         config = {k: v for k, v in _read_json(self.folder / "config.json").items() if k != "transformers_version"}
         inference = self.manifest.model_dump(mode="json", include=INFERENCE_FIELDS)
-        for name in ("temperatures", "letter_case"):  # at their defaults, ids are those of before there were any
-            if (value := getattr(self.manifest, name)) != Manifest.model_fields[name].default:
-                inference[name] = value
+        if self.manifest.temperatures:  # without any, ids are those of before there were any
+            inference["temperatures"] = self.manifest.temperatures
         digest.update(json.dumps([config, inference], sort_keys=True).encode())
         return "m" + digest.hexdigest()[:16]
 
@@ -128,11 +122,6 @@ def _checked_scheme(manifest: Manifest, config: dict[str, Any], folder: Path) ->
         raise CheckpointError(
             f"{folder}: {len(manifest.temperatures)} temperatures in {MANIFEST}: expected one for each of "
             f"{len(scheme.groups)} label groups, or none"
-        )
-    if manifest.letter_case == "types" and int(config.get("type_vocab_size", 0)) < N_LETTER_CASES:
-        raise CheckpointError(
-            f"{folder}: letter_case is types, but the model has {config.get('type_vocab_size', 0)} token types: "
-            f"expected {N_LETTER_CASES}"
         )
     positions = int(config.get("max_position_embeddings", manifest.window_tokens))
     if manifest.window_tokens > positions:

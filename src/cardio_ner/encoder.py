@@ -140,28 +140,15 @@ class Encoder:
         tokenizer = wrap_tokenizer(AutoTokenizer.from_pretrained(checkpoint.folder, trust_remote_code=False))
         return cls(model.eval().requires_grad_(False).to(torch_device), tokenizer, checkpoint.scheme)
 
-    def log_probabilities(
-        self, rows: Sequence[NDArray[np.int32]], types: Sequence[NDArray[np.int64]] | None = None
-    ) -> list[Floats]:
-        """Per row of t token ids (no special tokens): log-probabilities [t, K], normalised within each group. `types`:
-        each token's type, for models that were taught any."""
+    def log_probabilities(self, rows: Sequence[NDArray[np.int32]]) -> list[Floats]:
+        """Per row of t token ids (no special tokens): log-probabilities [t, K], normalised within each group."""
         with torch.inference_mode(), _device_errors():
             ids_BT, mask_BT = self._collate(rows)
-            types_BT = None if types is None else self._typed(types, ids_BT)
-            output = self.model(input_ids=ids_BT, attention_mask=mask_BT, token_type_ids=types_BT)
-            logits_BTK = output.logits.float()
+            logits_BTK = self.model(input_ids=ids_BT, attention_mask=mask_BT).logits.float()
             groups = [logits_BTK[..., columns].log_softmax(-1) for columns in self.scheme.slices]
             logp_BTK = torch.cat(groups, dim=-1).cpu().numpy()
         first = len(self.tokenizer.prefix_ids)
         return [logp_BTK[b, first : first + len(row)] for b, row in enumerate(rows)]
-
-    def _typed(self, types: Sequence[NDArray[np.int64]], ids_BT: torch.Tensor) -> torch.Tensor:
-        """Token types as [B, T] like the ids, 0 for special tokens and padding."""
-        types_BT = np.zeros(ids_BT.shape, dtype=np.int64)
-        first = len(self.tokenizer.prefix_ids)
-        for b, row in enumerate(types):
-            types_BT[b, first : first + len(row)] = row
-        return torch.from_numpy(types_BT).to(ids_BT.device)
 
     def _collate(self, rows: Sequence[NDArray[np.int32]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Rows wrapped in special tokens and padded, idle rows below: ids and mask, each [B, T], on the device."""

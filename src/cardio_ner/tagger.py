@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 
 from cardio_ner.batching import pack_batches, padded_length, rows_to_compute
-from cardio_ner.checkpoint import Boundaries, Checkpoint, LetterCase, packaged_model
+from cardio_ner.checkpoint import Boundaries, Checkpoint, packaged_model
 from cardio_ner.decoding import best_legal_path, tempered, unit_certainty
 from cardio_ner.document import LANGUAGES, Document, Span
 from cardio_ner.encoder import Encoder
@@ -58,7 +58,6 @@ class Tagger:
     boundaries: Boundaries
     max_tokens_per_batch: int = MAX_TOKENS_PER_BATCH
     temperatures: tuple[float, ...] = ()
-    letter_case: LetterCase = "ignored"
 
     @classmethod
     def load(
@@ -83,7 +82,6 @@ class Tagger:
             manifest.boundaries,
             max_tokens_per_batch,
             manifest.temperatures,
-            manifest.letter_case,
         )
 
     def tag(self, documents: Iterable[Document]) -> Iterator[Document]:
@@ -100,11 +98,9 @@ class Tagger:
         """Each document with its tokens and the log-probabilities [T, K] of their labels, normalised within groups."""
         for group in _read_ahead(documents):
             tokens = self.encoder.tokenizer([document.text for document in group])
-            cased = self.letter_case == "types"
-            cases = [its.letter_cases(d.text) for d, its in zip(group, tokens, strict=True)] if cased else None
-            yield from zip(group, tokens, self._run(tokens, cases), strict=True)
+            yield from zip(group, tokens, self._run(tokens), strict=True)
 
-    def _run(self, tokens: list[Tokens], cases: list[NDArray[np.int64]] | None) -> list[Floats]:
+    def _run(self, tokens: list[Tokens]) -> list[Floats]:
         """Log-probabilities [T, K] of each text's tokens, from the window in which each token is most central."""
         inner_tokens = self.window_tokens - self.encoder.tokenizer.n_special_tokens
         windows = [
@@ -114,16 +110,12 @@ class Tagger:
         ]
         n_labels = self.encoder.scheme.n_labels
         results = [np.empty((len(its_tokens), n_labels), dtype=np.float32) for its_tokens in tokens]
-        rows = [tokens[text].ids[w.start : w.end] for text, w in windows]
-        types = [cases[text][w.start : w.end] for text, w in windows] if cases else None
-        for i, logp_tK in self._log_probabilities(rows, types):
+        for i, logp_tK in self._log_probabilities([tokens[text].ids[w.start : w.end] for text, w in windows]):
             text, w = windows[i]
             results[text][w.keep_start : w.keep_end] = logp_tK[w.keep_start - w.start : w.keep_end - w.start]
         return results
 
-    def _log_probabilities(
-        self, rows: list[NDArray[np.int32]], types: list[NDArray[np.int64]] | None
-    ) -> Iterator[tuple[int, Floats]]:
+    def _log_probabilities(self, rows: list[NDArray[np.int32]]) -> Iterator[tuple[int, Floats]]:
         """Each row's position and log-probabilities [t, K], batch by batch; the budget of tokens is halved, and what is
         left packed anew, whenever the device runs out of memory."""
         widths = [padded_length(len(row) + self.encoder.tokenizer.n_special_tokens) for row in rows]
@@ -134,8 +126,7 @@ class Tagger:
             for places in pack_batches([widths[i] for i in waiting], max_tokens_per_batch=budget):
                 batch = [waiting[place] for place in places]
                 try:
-                    given = [types[i] for i in batch] if types else None
-                    found = self.encoder.log_probabilities([rows[i] for i in batch], given)
+                    found = self.encoder.log_probabilities([rows[i] for i in batch])
                 except torch.OutOfMemoryError:
                     budget = _half_as_many_tokens(len(batch), widths[batch[0]])
                     break

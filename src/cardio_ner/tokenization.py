@@ -23,11 +23,6 @@ _MARK_RANGES = (
     "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u200c-\u200d\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
 )
 _MARKS = re.compile(f"[{_MARK_RANGES}]")
-LOWER, CAPITALISED, CAPITALS = 0, 1, 2
-"""How a word is written: in small letters or none; with a capital first; mostly in capitals, of two or more."""
-_BMP = [chr(code) for code in range(0x10000)]
-_UPPER, _LETTER = (np.array([test(c) for c in _BMP], dtype=bool) for test in (str.isupper, str.isalpha))
-"""By code point, within the basic plane; the last one stands for all others, which are no capitals."""
 _SPACE = re.compile(r"[ \t\r\n]")  # not \s: BERT deletes form feeds and the like, so a cut there would part one word
 
 
@@ -48,18 +43,6 @@ class Tokens:
         first = np.flatnonzero(self.begins_word)
         last = np.append(first[1:], len(self.ids)) - 1 if len(first) else first
         return first, self.starts[first], self.ends[last]
-
-    def letter_cases(self, text: str) -> NDArray[np.int64]:
-        """[T] how each token's word is written in the text that they are of: LOWER, CAPITALISED or CAPITALS."""
-        first, starts, ends = self.word_places()
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-        known = np.minimum(codes, len(_UPPER) - 1)
-        upper, letters = (np.concatenate([[0], np.cumsum(table[known])]) for table in (_UPPER, _LETTER))
-        n_upper, n_letters = upper[ends] - upper[starts], letters[ends] - letters[starts]
-        begins_upper = upper[np.minimum(starts + 1, len(codes))] > upper[starts]
-        of_word = np.where(begins_upper, CAPITALISED, LOWER)
-        of_word[(n_upper > 1) & (2 * n_upper > n_letters)] = CAPITALS
-        return np.repeat(of_word, np.diff(np.append(first, len(self.ids))))
 
 
 @dataclass(frozen=True, slots=True)

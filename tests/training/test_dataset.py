@@ -51,7 +51,7 @@ def examples_of(
 
 def plain(ids: np.ndarray, tags: np.ndarray) -> Example:
     """Each token a word."""
-    return Example(ids, tags, np.ones(len(ids), dtype=bool), np.zeros(len(ids), dtype=np.int64), "es")
+    return Example(ids, tags, np.ones(len(ids), dtype=bool), "es")
 
 
 @pytest.mark.parametrize("overlap_tokens", [0, 8])
@@ -98,8 +98,10 @@ def collator(tokenizer: DocumentTokenizer, masking: float) -> Collator:
 
 
 def test_a_batch_wraps_pads_and_labels_each_window(tokenizer: DocumentTokenizer) -> None:
-    long = plain(np.array([5, 6, 7], dtype=np.int32), np.array([[0, 1, 2], [0, 0, 1]]))
-    short = plain(np.array([8], dtype=np.int32), np.array([[1], [0]]))
+    long = Example(
+        np.array([5, 6, 7], dtype=np.int32), np.array([[0, 1, 2], [0, 0, 1]]), np.array([True, False, True]), "es"
+    )
+    short = Example(np.array([8], dtype=np.int32), np.array([[1], [0]]), np.array([True]), "es")
     batch = {name: tensor.tolist() for name, tensor in collator(tokenizer, 0.0)([long, short]).items()}
     (cls,), (sep,), pad = tokenizer.prefix_ids, tokenizer.suffix_ids, tokenizer.pad_id
     no = IGNORED
@@ -111,16 +113,6 @@ def test_a_batch_wraps_pads_and_labels_each_window(tokenizer: DocumentTokenizer)
             [[no, 1, no, no, no], [no, 0, no, no, no]],
         ],
     }
-
-
-def test_token_types_say_how_words_are_written(tokenizer: DocumentTokenizer) -> None:
-    examples, _ = examples_of([Document("a", "es", "El infarto IAM")], tokenizer)
-    plain_batch = collator(tokenizer, 0.0)(examples)
-    typed = dataclasses.replace(collator(tokenizer, 0.0), letter_case="types")(examples)
-    assert "token_type_ids" not in plain_batch
-    n_pieces = [len(tokenizer([word])[0]) for word in ("El", "infarto", "IAM")]
-    expected = [1] * n_pieces[0] + [0] * n_pieces[1] + [2] * n_pieces[2]
-    assert typed["token_type_ids"].tolist() == [[0, *expected, 0]]
 
 
 def test_masking_hides_its_share_of_the_texts_tokens_and_no_label(tokenizer: DocumentTokenizer) -> None:

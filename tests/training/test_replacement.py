@@ -21,13 +21,7 @@ O, B, I = 0, 1, 2  # noqa: E741  each group's labels
 def example(diseases: Sequence[int], medications: Sequence[int] | None = None, first_id: int = 100) -> Example:
     """Ids that count up, each a word."""
     tags = np.array([diseases, medications or [O] * len(diseases)])
-    return Example(
-        np.arange(first_id, first_id + len(diseases), dtype=np.int32),
-        tags,
-        tags[0] != I,
-        np.zeros(len(diseases), dtype=np.int64),
-        "es",
-    )
+    return Example(np.arange(first_id, first_id + len(diseases), dtype=np.int32), tags, tags[0] != I, "es")
 
 
 def replacer(examples: Sequence[Example], share: float = 1.0, longest: int = 126) -> MentionReplacer:
@@ -66,7 +60,7 @@ def test_a_mention_makes_way_for_another_with_its_tags_and_words() -> None:
 
 def test_another_language_or_type_is_never_drawn() -> None:
     italian = Example(
-        *(getattr(example([O, B, O], first_id=300), name) for name in ("ids", "tags", "begins_word", "cases")), "it"
+        *(getattr(example([O, B, O], first_id=300), name) for name in ("ids", "tags", "begins_word")), "it"
     )
     medication = example([O, O, O], [O, B, O], first_id=400)
     replace = replacer([example([O, B, O]), italian, medication])

@@ -18,7 +18,6 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from cardio_ner.checkpoint import LetterCase
 from cardio_ner.document import Document
 from cardio_ner.tags import TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
@@ -29,29 +28,25 @@ IGNORED = -100
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One window: `ids` [t], `tags` [G, t], `begins_word` [t], `cases` [t] (see Tokens.letter_cases); its document's
-    language; where teachers labelled it, `soft` [t, K] (see soft_labels.py)."""
+    """One window: `ids` [t], `tags` [G, t], `begins_word` [t]; the language of its document; of a window that teachers
+    labelled, `soft` [t, K] (see soft_labels.py)."""
 
     ids: NDArray[np.int32]
     tags: NDArray[np.int64]
     begins_word: NDArray[np.bool_]
-    cases: NDArray[np.int64]
     language: str
     soft: NDArray[np.float16] | None = None
 
     @classmethod
     def joined(cls, parts: Sequence[Example]) -> Example:
         """The parts, one after another; none has soft labels."""
-        ids, begins, cases = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "begins_word", "cases")
-        )
-        return cls(ids, np.concatenate([part.tags for part in parts], axis=1), begins, cases, parts[0].language)
+        ids, begins = (np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "begins_word"))
+        return cls(ids, np.concatenate([part.tags for part in parts], axis=1), begins, parts[0].language)
 
     def part(self, start: int, end: int) -> Example:
         """Its tokens `[start, end)`."""
         soft = None if self.soft is None else self.soft[start:end]
-        tags, begins, cases = self.tags[:, start:end], self.begins_word[start:end], self.cases[start:end]
-        return Example(self.ids[start:end], tags, begins, cases, self.language, soft)
+        return Example(self.ids[start:end], self.tags[:, start:end], self.begins_word[start:end], self.language, soft)
 
 
 @dataclass(slots=True)
@@ -98,10 +93,13 @@ def make_examples(
         report.n_widened += encoded.n_widened
         report.n_untagged += encoded.n_untagged
         encoded.tags_GT[unknown] = IGNORED
-        cases = tokens.letter_cases(document.text)
-        whole = Example(tokens.ids, encoded.tags_GT, tokens.begins_word, cases, document.language)
         examples.extend(
-            whole.part(w.start, w.end)
+            Example(
+                tokens.ids[w.start : w.end],
+                encoded.tags_GT[:, w.start : w.end],
+                tokens.begins_word[w.start : w.end],
+                document.language,
+            )
             for w in cut_windows(len(tokens), window_tokens=inner_tokens, overlap_tokens=overlap_tokens)
         )
     return examples
@@ -109,8 +107,7 @@ def make_examples(
 
 @dataclass(frozen=True, slots=True)
 class Collator:
-    """Examples → `input_ids`, `attention_mask` [B, T], `labels` [B, G, T]; where asked for, `token_type_ids` [B, T];
-    where one has them, `soft` [B, T, K].
+    """Examples → `input_ids`, `attention_mask` [B, T], `labels` [B, G, T] and, where one has them, `soft` [B, T, K].
 
     (Trainer saves whatever a collator calls `tokenizer`, and this one is no Hugging Face tokenizer.)
     """
@@ -122,7 +119,6 @@ class Collator:
     generator: np.random.Generator
     words_only: bool = False
     """Label the first token of each word alone: the one that is read where mentions begin and end with words."""
-    letter_case: LetterCase = "ignored"
     change: Callable[[Example], Example] = lambda example: example
     """What is done to each example first (see replacement.py)."""
 
@@ -132,18 +128,15 @@ class Collator:
         changed = [self.change(example) for example in examples]
         shape = len(changed), max(len(e.ids) for e in changed) + len(prefix) + len(suffix)
         ids = np.full(shape, wrapping.pad_id, dtype=np.int64)
-        mask, types = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+        mask = np.zeros(shape, dtype=np.int64)
         labels = np.full((shape[0], len(changed[0].tags), shape[1]), IGNORED, dtype=np.int64)
         for b, example in enumerate(changed):
             row = np.concatenate([prefix, self._hide(example.ids), suffix])
             ids[b, : len(row)] = row
             mask[b, : len(row)] = 1
-            types[b, len(prefix) : len(prefix) + len(example.ids)] = example.cases
             learnt = example.begins_word if self.words_only else np.ones(len(example.ids), dtype=bool)
             labels[b, :, len(prefix) : len(prefix) + len(example.ids)] = np.where(learnt, example.tags, IGNORED)
         arrays = {"input_ids": ids, "attention_mask": mask, "labels": labels} | self._soft(changed, shape)
-        if self.letter_case == "types":
-            arrays["token_type_ids"] = types
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def _soft(self, examples: Sequence[Example], shape: tuple[int, int]) -> dict[str, NDArray[np.float32]]:

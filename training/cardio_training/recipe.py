@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from cardio_ner.checkpoint import Boundaries, LetterCase
+from cardio_ner.checkpoint import Boundaries
 from cardio_ner.config import read_config
 from cardio_ner.document import LANGUAGES
 from cardio_ner.errors import ConfigError
@@ -51,8 +51,6 @@ class Recipe(BaseModel):
     """Overlap of windows when learning: more costs time and shows the same tokens twice."""
     boundaries: Boundaries = "token"
     """Where mentions may begin and end when tagging."""
-    letter_case: LetterCase = "ignored"
-    """`types`: token types say how each word is written; for vocabularies in small letters."""
     epochs: float = Field(5, ge=0)
     """0 learns nothing more: the base checkpoint is taken as it is, with the groups and languages asked for."""
     learning_rate: float = Field(3e-4, gt=0)

@@ -107,4 +107,4 @@ def _fitted(drawn: Example, example: Example, place: Place) -> Example:
     """The mention as the window's annotation has it: in other groups what stood in its place, which may be unknown."""
     tags = np.repeat(example.tags[:, place.start : place.start + 1], len(drawn.ids), axis=1)
     tags[place.group] = drawn.tags[place.group]
-    return Example(drawn.ids, tags, drawn.begins_word, drawn.cases, example.language)
+    return Example(drawn.ids, tags, drawn.begins_word, example.language)

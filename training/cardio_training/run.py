@@ -23,11 +23,10 @@ from transformers import (
     set_seed,
 )
 
-from cardio_ner.checkpoint import MANIFEST, N_LETTER_CASES, Checkpoint, Manifest, resolve_model
+from cardio_ner.checkpoint import MANIFEST, Checkpoint, Manifest, resolve_model
 from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
 from cardio_ner.document import Document
 from cardio_ner.encoder import choose_dtype, wrap_tokenizer
-from cardio_ner.errors import ConfigError
 from cardio_ner.tags import TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
 from cardio_training.dataset import Collator, EncodingReport, Example, WindowDataset, documents_digest
@@ -83,8 +82,6 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
     )
     if (base / MANIFEST).exists():
         _copy_head(model, Checkpoint.open(base), scheme)
-    if recipe.letter_case == "types":
-        widen_token_types(model, N_LETTER_CASES)
     if recipe.vocabulary_pieces is not None:
         texts = [d.text for split in splits for d in split.learnt] + list(unlabelled_texts(data / "text"))
         tokenizer = trim_vocabulary(model, tokenizer, texts, pieces=recipe.vocabulary_pieces)
@@ -99,21 +96,6 @@ def _copy_head(model: PreTrainedModel, base: Checkpoint, scheme: TagScheme) -> N
             source = base.scheme.slices[base.scheme.groups.index(group)]
             _linear_head(model).weight.data[columns] = _linear_head(old).weight.data[source]
             _linear_head(model).bias.data[columns] = _linear_head(old).bias.data[source]
-
-
-def widen_token_types(model: PreTrainedModel, n_types: int) -> None:
-    """Give the embedding of token types that many rows, new ones like the first: the model says what it said. Raises
-    ConfigError where it has none."""
-    holder = next((module for module in model.modules() if hasattr(module, "token_type_embeddings")), None)
-    if holder is None:
-        raise ConfigError("letter_case: types: this encoder has no token types: expected a BERT")
-    old = holder.token_type_embeddings
-    assert isinstance(old, torch.nn.Embedding)
-    if old.num_embeddings < n_types:
-        new = torch.nn.Embedding(n_types, old.embedding_dim)
-        new.weight.data.copy_(old.weight.data[:1].expand(n_types, -1))
-        holder.token_type_embeddings = new
-        model.config.type_vocab_size = n_types
 
 
 def _linear_head(model: PreTrainedModel) -> torch.nn.Linear:
@@ -175,8 +157,7 @@ def _collator(
     recipe: Recipe, tokenizer: DocumentTokenizer, mask_id: int | None, examples: Sequence[Example]
 ) -> Collator:
     generator = np.random.default_rng(recipe.seed)
-    words_only = recipe.labelled == "words"
-    plain = Collator(tokenizer, mask_id, recipe.token_masking, generator, words_only, recipe.letter_case)
+    plain = Collator(tokenizer, mask_id, recipe.token_masking, generator, recipe.labelled == "words")
     if not recipe.mention_replacement:
         return plain
     longest = recipe.window_tokens - tokenizer.n_special_tokens
@@ -193,7 +174,6 @@ def _manifest(recipe: Recipe, splits: Sequence[Split], report: EncodingReport) -
         window_tokens=recipe.window_tokens,
         overlap_tokens=recipe.overlap_tokens,
         boundaries=recipe.boundaries,
-        letter_case=recipe.letter_case,
         base_encoder=recipe.base_encoder,
         training_data=_training_data(recipe, splits, report),
         recipe=recipe.model_dump(mode="json"),

@@ -59,8 +59,7 @@ def soft_examples(recipe: Recipe, tokenizer: DocumentTokenizer, data: Path) -> l
         soft = labels[first : first + len(its_tokens)]
         first += len(its_tokens)
         unknown = np.full((len(recipe.scheme.groups), len(its_tokens)), IGNORED)
-        cases = its_tokens.letter_cases(document.text)
-        whole = Example(its_tokens.ids, unknown, its_tokens.begins_word, cases, document.language, soft)
+        whole = Example(its_tokens.ids, unknown, its_tokens.begins_word, document.language, soft)
         windows = cut_windows(
             len(its_tokens), window_tokens=inner_tokens, overlap_tokens=recipe.training_overlap_tokens
         )

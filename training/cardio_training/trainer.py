@@ -74,8 +74,7 @@ class NerTrainer(Trainer):
         num_items_in_batch: Any = None,  # noqa: ARG002  the Trainer passes it
     ) -> Any:
         """The grouped loss; with `return_outputs` also the model's outputs."""
-        given = {name: inputs[name] for name in ("input_ids", "attention_mask", "token_type_ids") if name in inputs}
-        outputs = model(**given)
+        outputs = model(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"])
         loss = grouped_loss(outputs.logits, inputs["labels"], self.recipe.scheme, inputs.get("soft"))
         return (loss, outputs) if return_outputs else loss
 
@@ -138,5 +137,4 @@ def tagger_of(model: Any, tokenizer: DocumentTokenizer, recipe: Recipe) -> Tagge
     copied: PreTrainedModel = copy.deepcopy(model).eval()
     copied = copied.to(choose_dtype("auto", copied.device))  # type: ignore[arg-type]
     encoder = Encoder(copied, tokenizer, recipe.scheme)
-    window = recipe.window_tokens, recipe.overlap_tokens
-    return Tagger(encoder, "in-training", *window, recipe.boundaries, letter_case=recipe.letter_case)
+    return Tagger(encoder, "in-training", recipe.window_tokens, recipe.overlap_tokens, recipe.boundaries)
