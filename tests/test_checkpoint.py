@@ -55,7 +55,13 @@ def test_what_changes_no_prediction_leaves_the_model_id(checkpoint_copy: Path, k
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("window_tokens", 32), ("overlap_tokens", 4), ("boundaries", "word"), ("temperatures", [1.5, 1.0])],
+    [
+        ("window_tokens", 32),
+        ("overlap_tokens", 4),
+        ("boundaries", "word"),
+        ("temperatures", [1.5, 1.0]),
+        ("tidied", True),
+    ],
 )
 def test_the_model_id_changes_with_the_inference_fields(checkpoint_copy: Path, key: str, value: object) -> None:
     before = Checkpoint.open(checkpoint_copy).model_id

@@ -30,6 +30,9 @@ def main(
     data: Annotated[Path | None, typer.Option(help="Folder that holds multicardioner/")] = None,
     brat: Annotated[Path | None, typer.Option(help="A brat folder to score on, in place of a fold")] = None,
     boundaries: Annotated[str | None, typer.Option(help="token or word; default: as the manifest says")] = None,
+    tidied: Annotated[
+        bool | None, typer.Option(help="Tidy the ends of mentions; default: as the manifest says")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, bf16, fp32")] = "auto",
     by_shape: Annotated[bool, typer.Option("--mistakes", help="Also count the mistakes by kind and shape")] = False,
@@ -42,6 +45,8 @@ def main(
         tagger = Tagger.load(opened, device=device, precision=precision)
         if boundaries is not None:
             tagger = dataclasses.replace(tagger, boundaries=_checked(boundaries))
+        if tidied is not None:
+            tagger = dataclasses.replace(tagger, tidied=tidied)
         scores: list[TaskScore] = []
         for code in language or opened.manifest.languages:
             if brat is not None:
@@ -56,7 +61,9 @@ def main(
                 for name in types:
                     console.print(mistakes_table(gold, found, name))
     where = str(brat) if brat is not None else f"cardioccc_dev, fold {fold} of 5"
-    console.print(as_table(scores, f"{checkpoint} on {where}, boundaries: {tagger.boundaries}"))
+    console.print(
+        as_table(scores, f"{checkpoint} on {where}, boundaries: {tagger.boundaries}, tidied: {tagger.tidied}")
+    )
     if json_file is not None:
         result = {"checkpoint": tagger.model_id, "data": where, "scores": [asdict(score) for score in scores]}
         json_file.write_text(json.dumps(result, indent=1), encoding="utf-8")

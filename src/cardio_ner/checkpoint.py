@@ -54,6 +54,8 @@ class Manifest(BaseModel):
     """Least overlap of neighbouring windows."""
     boundaries: Boundaries = "token"
     """Where a mention may begin and end: at any token, or only where a word does."""
+    tidied: bool = False
+    """Mentions lose lone parentheses, signs and small words at their ends (see tidying.py)."""
     temperatures: tuple[Annotated[float, Field(gt=0)], ...] = ()
     """By label group: what log-odds are divided by before a mention's score is taken from them; empty: 1. It changes
     scores alone, not which mentions are found (C. Guo et al., arXiv 1706.04599)."""
@@ -105,8 +107,9 @@ class Checkpoint:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         config = {k: v for k, v in _read_json(self.folder / "config.json").items() if k != "transformers_version"}
         inference = self.manifest.model_dump(mode="json", include=INFERENCE_FIELDS)
-        if self.manifest.temperatures:  # without any, ids are those of before there were any
-            inference["temperatures"] = self.manifest.temperatures
+        for name in ("temperatures", "tidied"):  # at their defaults, ids are those of before there were any
+            if value := getattr(self.manifest, name):
+                inference[name] = value
         digest.update(json.dumps([config, inference], sort_keys=True).encode())
         return "m" + digest.hexdigest()[:16]
 

@@ -32,6 +32,7 @@ from cardio_ner.document import LANGUAGES, Document, Span
 from cardio_ner.encoder import Encoder
 from cardio_ner.errors import DeviceError
 from cardio_ner.tags import Floats
+from cardio_ner.tidying import tidy
 from cardio_ner.tokenization import Tokens
 from cardio_ner.windows import cut_windows
 
@@ -58,6 +59,7 @@ class Tagger:
     boundaries: Boundaries
     max_tokens_per_batch: int = MAX_TOKENS_PER_BATCH
     temperatures: tuple[float, ...] = ()
+    tidied: bool = False
 
     @classmethod
     def load(
@@ -82,6 +84,7 @@ class Tagger:
             manifest.boundaries,
             max_tokens_per_batch,
             manifest.temperatures,
+            manifest.tidied,
         )
 
     def tag(self, documents: Iterable[Document]) -> Iterator[Document]:
@@ -92,7 +95,7 @@ class Tagger:
     def tag_counted(self, documents: Iterable[Document]) -> Iterator[TaggedDocument]:
         """As `tag`, with token counts."""
         for document, tokens, logp_TK in self.label_probabilities(documents):
-            yield TaggedDocument(document.with_spans(self.decode(tokens, logp_TK)), len(tokens))
+            yield TaggedDocument(document.with_spans(self.spans(document, tokens, logp_TK)), len(tokens))
 
     def label_probabilities(self, documents: Iterable[Document]) -> Iterator[tuple[Document, Tokens, Floats]]:
         """Each document with its tokens and the log-probabilities [T, K] of their labels, normalised within groups."""
@@ -133,8 +136,12 @@ class Tagger:
                 left.difference_update(batch)
                 yield from zip(batch, found, strict=True)
 
-    def decode(self, tokens: Tokens, logp_TK: Floats) -> list[Span]:
-        """The mentions of one text, from what `label_probabilities` gives."""
+    def spans(self, document: Document, tokens: Tokens, logp_TK: Floats) -> list[Span]:
+        """The mentions of a document, from what `label_probabilities` gives of it."""
+        found = self._decode(tokens, logp_TK)
+        return tidy(document.text, found, document.language) if self.tidied else found
+
+    def _decode(self, tokens: Tokens, logp_TK: Floats) -> list[Span]:
         starts, ends = tokens.starts, tokens.ends
         if self.boundaries == "word":
             first, starts, ends = tokens.word_places()

@@ -85,7 +85,7 @@ def _scores(
     pairs = [
         (span.score or 0.0, span in document.spans)
         for document, tokens, logp_TK in read
-        for span in tempered.decode(tokens, logp_TK)
+        for span in tempered.spans(document, tokens, logp_TK)
         if span.entity_type in groups[g].entity_types
     ]
     return np.array([score for score, _ in pairs]), np.array([hit for _, hit in pairs], dtype=bool)

@@ -21,7 +21,16 @@ from cardio_ner.errors import ConfigError
 from cardio_training.saving import whole_checkpoints
 
 SAME_FILES = ("config.json", "tokenizer.json")
-SAME_FIELDS = ("languages", "label_groups", "window_tokens", "overlap_tokens", "boundaries", "base_encoder", "licence")
+SAME_FIELDS = (
+    "languages",
+    "label_groups",
+    "window_tokens",
+    "overlap_tokens",
+    "boundaries",
+    "tidied",
+    "base_encoder",
+    "licence",
+)
 
 
 def average_into(model: torch.nn.Module, folders: Sequence[Path]) -> None:

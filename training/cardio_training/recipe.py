@@ -51,6 +51,8 @@ class Recipe(BaseModel):
     """Overlap of windows when learning: more costs time and shows the same tokens twice."""
     boundaries: Boundaries = "token"
     """Where mentions may begin and end when tagging."""
+    tidied: bool = False
+    """Mentions lose lone parentheses, signs and small words at their ends when tagging."""
     epochs: float = Field(5, ge=0)
     """0 learns nothing more: the base checkpoint is taken as it is, with the groups and languages asked for."""
     learning_rate: float = Field(3e-4, gt=0)

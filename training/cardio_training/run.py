@@ -174,6 +174,7 @@ def _manifest(recipe: Recipe, splits: Sequence[Split], report: EncodingReport) -
         window_tokens=recipe.window_tokens,
         overlap_tokens=recipe.overlap_tokens,
         boundaries=recipe.boundaries,
+        tidied=recipe.tidied,
         base_encoder=recipe.base_encoder,
         training_data=_training_data(recipe, splits, report),
         recipe=recipe.model_dump(mode="json"),

@@ -137,4 +137,5 @@ def tagger_of(model: Any, tokenizer: DocumentTokenizer, recipe: Recipe) -> Tagge
     copied: PreTrainedModel = copy.deepcopy(model).eval()
     copied = copied.to(choose_dtype("auto", copied.device))  # type: ignore[arg-type]
     encoder = Encoder(copied, tokenizer, recipe.scheme)
-    return Tagger(encoder, "in-training", recipe.window_tokens, recipe.overlap_tokens, recipe.boundaries)
+    window = recipe.window_tokens, recipe.overlap_tokens
+    return Tagger(encoder, "in-training", *window, recipe.boundaries, tidied=recipe.tidied)
