@@ -8,8 +8,8 @@ A tagger decides word by word, and now and then stops a word late. Measured in d
 
 Contract
 - A mention becomes shorter, or longer by the one parenthesis that closes it; never empty, and its score stays.
-- Only words in small letters are cut off ("amiloidosis AL" and "hepatitis A" stay), by the document's language; in other
-  languages only signs are.
+- Only words in small letters are cut off ("amiloidosis AL" and "hepatitis A" stay), by the document's language; in
+  other languages only signs are.
 - Tidying what is tidy changes nothing.
 """
 
@@ -48,7 +48,13 @@ _PATTERNS = {language: _patterns(language) for language in (*_WORDS, "")}
 
 def tidy(text: str, spans: Iterable[Span], language: str) -> list[Span]:
     """The mentions of a text, tidied, in reading order."""
-    return sorted({_trimmed(text, _balanced(text, span), language) for span in spans})
+    return sorted({_tidied(text, span, language) for span in spans})
+
+
+def _tidied(text: str, span: Span, language: str) -> Span:
+    while (changed := _trimmed(text, _balanced(text, span), language)) != span:
+        span = changed
+    return span
 
 
 def _balanced(text: str, span: Span) -> Span:
@@ -57,8 +63,16 @@ def _balanced(text: str, span: Span) -> Span:
     opened, closed = mention.count("("), mention.count(")")
     if opened == closed + 1 and text[span.end : span.end + 1] == ")":
         return replace(span, end=span.end + 1)
-    at = mention.rfind("(") if opened > closed else mention.find(")") if closed > opened else -1
-    return replace(span, end=span.start + at) if mention[: max(at, 0)].strip() else span
+    if opened == closed:
+        return span
+    at = mention.rfind("(") if opened > closed else mention.find(")")
+    if _has_letters(mention[:at]):
+        return replace(span, end=span.start + at)
+    return replace(span, start=span.start + at + 1) if _has_letters(mention[at:]) else span
+
+
+def _has_letters(text: str) -> bool:
+    return any(map(str.isalnum, text))
 
 
 def _trimmed(text: str, span: Span, language: str) -> Span:
