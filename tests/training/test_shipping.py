@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cardio_ner.checkpoint import Checkpoint, packaged_model
+from cardio_ner.checkpoint import MANIFEST, Checkpoint, packaged_model
 from cardio_ner.document import DISEASE, MEDICATION
 from cardio_ner.errors import ConfigError
 from cardio_training import shipping
@@ -55,6 +55,21 @@ def test_shipping_copies_the_checkpoint_unchanged(tmp_path: Path) -> None:
     assert Checkpoint.open(tmp_path / "es").model_id == Checkpoint.open(source).model_id
     for name in FILES:
         assert (tmp_path / "es" / name).read_bytes() == (source / name).read_bytes()
+
+
+def test_a_card_names_the_encoder_that_the_first_stage_grew_from(checkpoint_copy: Path) -> None:
+    for language in TYPES:
+        assert "Encoder: all-MiniLM-L6-v2 (Apache-2.0), its vocabulary trimmed" in model_card(
+            Checkpoint.open(packaged_model(language)), recipe_file=""
+        )
+    manifest = Checkpoint.open(packaged_model("es")).manifest
+    first = manifest.training_data["earlier_stage"] | {"base_encoder": "models/encoder"}
+    stages = manifest.training_data | {"earlier_stage": first, "base_encoder": "runs/joint/checkpoint"}
+    grown = manifest.model_copy(update={"training_data": stages, "temperatures": (1.2, 1.1)})
+    (checkpoint_copy / MANIFEST).write_text(grown.model_dump_json(), encoding="utf-8")
+    card = model_card(Checkpoint.open(checkpoint_copy), recipe_file="")
+    assert "Encoder: `models/encoder` of this repository" in card
+    assert "scaled by temperature" in card
 
 
 def test_weights_over_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,5 +135,6 @@ def test_unlabelled_texts_are_read_up_to_a_bound_per_file(tmp_path: Path, monkey
     for name in ("b", "a"):
         with gzip.open(tmp_path / f"{name}.jsonl.gz", "wt", encoding="utf-8") as lines:
             lines.writelines(json.dumps({"lang": "es", "text": f"{name}ó{n}--"}) + "\n" for n in range(9))
-    assert list(unlabelled_texts(tmp_path)) == ["aó0--", "aó1--", "bó0--", "bó1--"]
-    assert list(unlabelled_texts(tmp_path / "nothing")) == []
+    assert list(unlabelled_texts(tmp_path, ["es"])) == ["aó0--", "aó1--", "bó0--", "bó1--"]
+    assert list(unlabelled_texts(tmp_path, ["en", "it"])) == []
+    assert list(unlabelled_texts(tmp_path / "nothing", ["es"])) == []

@@ -43,7 +43,7 @@ class Recipe(BaseModel):
     unlabelled: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
     """Files of the data folder (jsonl or jsonl.gz with lang and text) and the share of their texts that is read."""
     vocabulary_pieces: int | None = Field(None, ge=1000)
-    """Keep only this many word pieces of the base encoder, the most used in the texts of the three languages."""
+    """Keep only this many word pieces of the base encoder, the most used in texts of the recipe's languages."""
     window_tokens: int = Field(128, ge=8)
     overlap_tokens: int = Field(32, ge=0)
     """Overlap of windows when tagging."""

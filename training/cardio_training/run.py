@@ -83,7 +83,9 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
     if (base / MANIFEST).exists():
         _copy_head(model, Checkpoint.open(base), scheme)
     if recipe.vocabulary_pieces is not None:
-        texts = [d.text for split in splits for d in split.learnt] + list(unlabelled_texts(data / "text"))
+        texts = [d.text for split in splits for d in split.learnt] + [
+            *unlabelled_texts(data / "text", recipe.languages)
+        ]
         tokenizer = trim_vocabulary(model, tokenizer, texts, pieces=recipe.vocabulary_pieces)
     return model, tokenizer
 
@@ -192,6 +194,7 @@ def _training_data(recipe: Recipe, splits: Sequence[Split], report: EncodingRepo
     trained = [document for split in splits for document in split.learnt]
     return {
         "corpus": "MultiCardioNER (10.5281/zenodo.10948354)",
+        "base_encoder": recipe.base_encoder,
         "languages": list(recipe.languages),
         "documents": len(trained),
         "sha256": documents_digest(trained),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,13 @@ from cardio_training.vocabulary import CONTINUATION, model_kind
 CHARS_PER_FILE = 4_000_000
 
 
-def unlabelled_texts(folder: Path) -> Iterator[str]:
-    """The texts of `*.jsonl.gz` in a folder, CHARS_PER_FILE of each file; nothing if it is absent."""
+def unlabelled_texts(folder: Path, languages: Sequence[str]) -> Iterator[str]:
+    """Texts of these languages in `*.jsonl.gz` of a folder, from CHARS_PER_FILE of each file; none if it is absent."""
     for path in sorted(folder.glob("*.jsonl.gz")):
         chars = 0
-        for _, text in read_source(Source(path.name, 1.0), folder):
-            yield text
+        for language, text in read_source(Source(path.name, 1.0), folder):
+            if language in languages:
+                yield text
             chars += len(text)
             if chars >= CHARS_PER_FILE:
                 break
