@@ -55,9 +55,9 @@ def main(
                 corpus = read_multicardioner(data_folder(data), code)
                 gold = corpus.fold(fold)[1]
                 types = tuple(name for name in opened.scheme.entity_types if name in corpus.annotated)
-            scores += score_documents(tagger, gold, types)
+            found = list(tagger.tag(gold))
+            scores += score_documents(tagger, gold, found, types)
             if by_shape:
-                found = list(tagger.tag(gold))
                 for name in types:
                     console.print(mistakes_table(gold, found, name))
     where = str(brat) if brat is not None else f"cardioccc_dev, fold {fold} of 5"

@@ -34,11 +34,6 @@ class Mistake:
     gold: Span | None
     found: Span | None
 
-    @property
-    def entity_type(self) -> str:
-        """The gold mention's type, else that of the found one."""
-        return (self.gold or self.found or Span(0, 1, "none")).entity_type
-
 
 def mistakes(gold: Iterable[Document], predicted: Iterable[Document]) -> Iterator[Mistake]:
     """The mistakes of predicted documents, matched by `doc_id`, document by document, in reading order.

@@ -38,9 +38,10 @@ class TaskScore:
     seqeval_f1: float
 
 
-def score_documents(tagger: Tagger, gold: Sequence[Document], entity_types: Sequence[str]) -> list[TaskScore]:
-    """Tag the documents of one language and score each type."""
-    predicted = list(tagger.tag(gold))
+def score_documents(
+    tagger: Tagger, gold: Sequence[Document], predicted: Sequence[Document], entity_types: Sequence[str]
+) -> list[TaskScore]:
+    """Score each type of one language's documents, as the tagger has tagged them."""
     scores = []
     for name in entity_types:
         strict = strict_score(gold, predicted, entity_type=name)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from cardio_ner.checkpoint import Checkpoint
 from cardio_ner.document import Document
 from cardio_ner.errors import ConfigError
 from cardio_ner.tagger import Tagger
@@ -69,11 +70,12 @@ def soft_examples(recipe: Recipe, tokenizer: DocumentTokenizer, data: Path) -> l
 
 def _kept(recipe: Recipe, documents: Sequence[Document], tokens: Sequence[Tokens]) -> Soft:
     """The labels of all texts, one after the other: [sum of T, K]."""
-    taggers = [Tagger.load(teacher) for teacher in recipe.teachers]
+    teachers = [Checkpoint.open(teacher) for teacher in recipe.teachers]
     ids = hashlib.sha256(b"".join(its_tokens.ids.tobytes() for its_tokens in tokens)).hexdigest()
-    made_from = json.dumps([[tagger.model_id for tagger in taggers], documents_digest(documents), ids])
+    made_from = json.dumps([[teacher.model_id for teacher in teachers], documents_digest(documents), ids])
     file, note = recipe.output / FILE, recipe.output / MADE_FROM
     if not note.exists() or note.read_text(encoding="utf-8") != made_from:
+        taggers = [Tagger.load(teacher) for teacher in teachers]
         labels = np.concatenate(
             [np.zeros((0, recipe.scheme.n_labels), np.float16), *_label(recipe.scheme, taggers, documents, tokens)]
         )

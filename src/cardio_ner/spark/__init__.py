@@ -5,6 +5,6 @@ source (listing, formats, fhir, omop) ─► gate ─► known ─► udf ─►
 beside them: counts and account (nothing is lost), ledger (what is done), lock, failures, progress, settings, session
 
 Inside the Python worker: worker ─► placement (which GPU) ─► tagging (documents ─► outcomes)
-                                                          isolation (the same in a child process)
+                                                             isolation (the same in a child process)
 Afterwards: catalog and functions (SQL in Spark), compact
 """
