@@ -93,3 +93,12 @@ def test_the_tagger_tidies_where_its_checkpoint_says_so(two_group_checkpoint: Pa
     expected = [d.with_spans(tidy(d.text, d.spans, d.language)) for d in plain.tag(documents)]
     assert expected != list(plain.tag(documents))
     assert list(replace(plain, tidied=True).tag(documents)) == expected
+
+
+@pytest.mark.parametrize("run", ["\n", ", ", " de la"])
+def test_a_long_run_within_a_mention_takes_time_that_grows_with_its_length_alone(run: str) -> None:
+    """A regular expression would look back exponentially: at this length it would never end."""
+    text = f"infarto{run * 100_000} x"
+    assert tidy(text, [Span(0, len(text), DISEASE)], "es") == [Span(0, len(text), DISEASE)]
+    assert tidy(text, [Span(0, len(text) - 2, DISEASE)], "es") == [Span(0, 7, DISEASE)]
+    assert tidy(text, [Span(7, len(text), DISEASE)], "es") == [Span(len(text) - 1, len(text), DISEASE)]
