@@ -18,7 +18,7 @@ from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
 from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_ner.tagger import Tagger
 from cardio_training.calibration import Calibration, calibrate
-from cardio_training.merging import unseen_fold
+from cardio_training.provenance import unseen_fold
 
 
 def main(

@@ -18,6 +18,9 @@ def main(
     source: Annotated[
         Path | None, typer.Option(help="Folder to ship; default: runs/LANGUAGE/checkpoint or runs/encoder/encoder")
     ] = None,
+    twin: Annotated[
+        Path | None, typer.Option(help="For one that learnt every document: the checkpoint made alike that is scored")
+    ] = None,
 ) -> None:
     """Copy weights, tokenizer and manifest, and write the model card."""
     with errors_as_exit():
@@ -26,7 +29,12 @@ def main(
             ship_encoder(source or Path("runs") / ENCODER / ENCODER, target)
         else:
             target = Path("src/cardio_ner/models") / what
-            ship(source or Path("runs") / what / "checkpoint", target, recipe_file=f"conf/training/{what}.yaml")
+            ship(
+                source or Path("runs") / what / "checkpoint",
+                target,
+                recipe_file=f"conf/training/{what}.yaml",
+                twin=twin,
+            )
     typer.echo(f"shipped: {target}")
 
 

@@ -17,6 +17,7 @@ from cardio_ner.document import Document
 from cardio_ner.errors import ConfigError
 from cardio_ner.tagger import Tagger
 from cardio_training.comparing import as_comparison, group_runs, words_per_second
+from cardio_training.merging import merge
 from compare import main
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -32,7 +33,8 @@ def finished(two_group_checkpoint: Path, tmp_path: Path) -> Any:
         manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
         whole = {"output": name, "base_encoder": "old", "held_out_fold": 0, "seed": 13, "epochs": 4} | recipe
         scores = {} if f1 is None else {"strict_f1": {"es/DISEASE": f1}}
-        manifest |= {"recipe": whole, "dev_scores": scores}
+        told = {"held_out_fold": whole["held_out_fold"]}
+        manifest |= {"recipe": whole, "dev_scores": scores, "training_data": told}
         (checkpoint / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
         return folder
 
@@ -53,6 +55,21 @@ def test_runs_that_differ_in_fold_or_seed_alone_are_one_row_with_mean_and_deviat
     assert "70.00 ± 20.00" in shown.get()
     assert "25.00" in shown.get()
     assert "1,234" in shown.get()
+
+
+def test_merged_runs_make_a_row_with_the_seeds_of_their_parts(finished: Any, tmp_path: Path) -> None:
+    plain, *parts = (finished(name, 0.5, seed=seed) for seed, name in enumerate("abcde"))
+    merged = [merge(parts[at : at + 2], tmp_path / f"merged{at}") for at in (0, 2)]
+    for folder, fold in merged:
+        assert fold == 0
+        file = folder / MANIFEST
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+        file.write_text(json.dumps(manifest | {"dev_scores": {"strict_f1": {"es/DISEASE": 0.75}}}), encoding="utf-8")
+    rows = group_runs([plain, *(folder.parent for folder, _ in merged)])
+    assert [(row.folds, row.seeds, row.f1["es/DISEASE"]) for row in rows] == [
+        ("0", "0", (0.5,)),
+        ("0", "1, 2, 3, 4", (0.75, 0.75)),
+    ]
 
 
 def test_a_run_without_scores_cannot_be_compared(finished: Any) -> None:

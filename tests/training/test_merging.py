@@ -14,8 +14,10 @@ from cardio_ner.checkpoint import MANIFEST, WEIGHTS, Checkpoint, Manifest
 from cardio_ner.document import DISEASE, MEDICATION
 from cardio_ner.errors import ConfigError
 from cardio_ner.tagger import Tagger
+from cardio_training import merging
 from cardio_training.judging import score_checkpoint
-from cardio_training.merging import last_epochs, merge, unseen_fold
+from cardio_training.merging import last_epochs, merge
+from cardio_training.provenance import unseen_fold
 from cardio_training.recipe import Recipe
 from cardio_training.run import train
 
@@ -61,6 +63,22 @@ def test_the_manifest_names_all_parts_and_no_score_that_was_not_measured(
     scores = score_checkpoint(folder, fold or 0, official_data)
     assert Checkpoint.open(folder).manifest.dev_scores["strict_f1"] == scores
     assert set(scores) == {"es/DISEASE", "es/MEDICATION"}
+
+
+def test_a_merge_that_is_stopped_leaves_no_half_made_checkpoint(
+    runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(merging, "save_file", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        merge(runs, tmp_path)
+    assert not (tmp_path / "checkpoint").exists()
+    monkeypatch.undo()
+    folder, _ = merge(runs, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+    assert Checkpoint.open(folder).manifest.recipe["merged"]
 
 
 @pytest.mark.parametrize(

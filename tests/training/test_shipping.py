@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from cardio_ner.checkpoint import MANIFEST, Checkpoint, packaged_model
 from cardio_ner.document import DISEASE, MEDICATION
 from cardio_ner.errors import ConfigError
 from cardio_training import shipping
+from cardio_training.provenance import unseen_fold
 from cardio_training.shipping import (
     ENCODER_FILES,
     FILES,
@@ -28,15 +30,18 @@ ENCODER = Path(__file__).parents[2] / "models/encoder"
 
 
 @pytest.mark.parametrize("language", TYPES)
-def test_what_ships_is_small_complete_and_scored_on_documents_it_did_not_learn(language: str) -> None:
+def test_what_ships_is_small_and_complete_and_its_scores_are_of_documents_not_learnt(language: str) -> None:
     folder = packaged_model(language)
     checkpoint = Checkpoint.open(folder)
     manifest = checkpoint.manifest
     assert {path.name for path in folder.iterdir()} == {*FILES, "README.md"}
     assert (folder / "model.safetensors").stat().st_size <= MAX_WEIGHTS_BYTES
     assert checkpoint.scheme.entity_types == TYPES[language]
-    assert manifest.training_data["held_out_fold"] in range(5)
     assert set(manifest.dev_scores["strict_f1"]) == {f"{language}/{name}" for name in TYPES[language]}
+    fold = unseen_fold([manifest])
+    assert fold is not None or manifest.dev_scores["measured_on"] != checkpoint.model_id
+    assert manifest.dev_scores.get("held_out_fold", fold) in range(5)
+    assert len(manifest.temperatures) == len(manifest.label_groups)
     assert manifest.git_commit
 
 
@@ -45,7 +50,7 @@ def test_the_card_that_ships_is_the_one_its_manifest_gives(language: str) -> Non
     checkpoint = Checkpoint.open(packaged_model(language))
     written = (checkpoint.folder / "README.md").read_text(encoding="utf-8")
     assert written == model_card(checkpoint, recipe_file=f"conf/training/{language}.yaml")
-    for part in ("CC BY 4.0", "negated", "evaluate.py", checkpoint.manifest.training_data["sha256"]):
+    for part in ("CC BY 4.0", "negated", "docs/training.md", checkpoint.manifest.training_data["sha256"]):
         assert part in written
 
 
@@ -57,19 +62,67 @@ def test_shipping_copies_the_checkpoint_unchanged(tmp_path: Path) -> None:
         assert (tmp_path / "es" / name).read_bytes() == (source / name).read_bytes()
 
 
-def test_a_card_names_the_encoder_that_the_first_stage_grew_from(checkpoint_copy: Path) -> None:
-    for language in TYPES:
-        assert "Encoder: all-MiniLM-L6-v2 (Apache-2.0), its vocabulary trimmed" in model_card(
-            Checkpoint.open(packaged_model(language)), recipe_file=""
-        )
-    manifest = Checkpoint.open(packaged_model("es")).manifest
-    first = manifest.training_data["earlier_stage"] | {"base_encoder": "models/encoder"}
-    stages = manifest.training_data | {"earlier_stage": first, "base_encoder": "runs/joint/checkpoint"}
-    grown = manifest.model_copy(update={"training_data": stages, "temperatures": (1.2, 1.1)})
-    (checkpoint_copy / MANIFEST).write_text(grown.model_dump_json(), encoding="utf-8")
-    card = model_card(Checkpoint.open(checkpoint_copy), recipe_file="")
+def changed(checkpoint: Path, folder: Path, **values: object) -> Path:
+    """A copy of a checkpoint with other values in its manifest."""
+    shutil.copytree(checkpoint, folder)
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    (folder / MANIFEST).write_text(json.dumps(manifest | values), encoding="utf-8")
+    return folder
+
+
+STAGE = {
+    "base_encoder": "models/encoder", "languages": ["es"], "documents": 9, "sha256": "0123456789abcdef00",
+    "n_mentions": 5, "n_overlapping": 1, "n_widened": 0, "held_out_fold": 0,
+}  # fmt: skip
+SCORES = {"data": "cardioccc_dev, fold 0 of 5", "seed": 13, "strict_f1": {"es/DISEASE": 0.75, "es/MEDICATION": 0.5}}
+RECIPE = {"epochs": 0}
+
+
+def test_one_that_learnt_every_document_ships_with_the_scores_and_temperatures_of_its_twin(
+    two_group_checkpoint: Path, tmp_path: Path
+) -> None:
+    common = {"languages": ["es"], "recipe": RECIPE, "git_commit": "c0ffee"}
+    whole = changed(two_group_checkpoint, tmp_path / "whole", training_data=STAGE | {"held_out_fold": None}, **common)
+    scored = {"training_data": STAGE, "dev_scores": SCORES, "temperatures": [1.5, 1.2]}
+    twin = changed(two_group_checkpoint, tmp_path / "twin", **common, **scored)
+    with pytest.raises(ConfigError, match="learnt every document: expected --twin"):
+        ship(whole, tmp_path / "es", recipe_file="")
+    ship(whole, tmp_path / "es", recipe_file="conf/training/es.yaml", twin=twin)
+    shipped = Checkpoint.open(tmp_path / "es")
+    assert shipped.manifest.temperatures == (1.5, 1.2)
+    told = SCORES | {"measured_on": Checkpoint.open(twin).model_id, "held_out_fold": 0}
+    assert shipped.manifest.dev_scores == told
+    card = (shipped.folder / "README.md").read_text(encoding="utf-8")
+    for part in ("learnt every document", f"model `{told['measured_on']}`", "| es/DISEASE | 75.00 |", "by temperature"):
+        assert part in card
+    with pytest.raises(ConfigError, match="expected a twin with scores on a fold"):
+        ship(whole, tmp_path / "it", recipe_file="", twin=whole)
+    other = changed(twin, tmp_path / "other", overlap_tokens=4)
+    with pytest.raises(ConfigError, match=r"overlap_tokens is 4, and 8 in .* no twin of it"):
+        ship(whole, tmp_path / "it", recipe_file="", twin=other)
+    assert not (tmp_path / "it").exists()
+
+
+def test_a_card_names_the_encoder_of_the_first_stage_and_the_texts_that_teachers_labelled(
+    two_group_checkpoint: Path, tmp_path: Path
+) -> None:
+    files = {
+        "text/cantemist_background.es.jsonl.gz": 0.5,
+        "text/e3c_ccby.es.jsonl.gz": 1,
+        "text/e3c_ccby.it.jsonl.gz": 1,
+    }
+    second = STAGE | {"base_encoder": "runs/joint", "earlier_stage": STAGE, "teachers": [STAGE], "unlabelled": files}
+    values = {"languages": ["es"], "recipe": RECIPE, "dev_scores": SCORES}
+    card = model_card(
+        Checkpoint.open(changed(two_group_checkpoint, tmp_path / "two", training_data=second, **values)), recipe_file=""
+    )
     assert "Encoder: `models/encoder` of this repository" in card
-    assert "scaled by temperature" in card
+    assert "what 1 earlier checkpoints say of texts without annotation: CANTEMIST (CC BY 4.0), E3C (documents" in card
+    assert "Fold 0 of cardioccc_dev was held out throughout" in card
+    foreign = STAGE | {"base_encoder": "all-MiniLM-L6-v2", "unlabelled": {"text/secret.es.jsonl.gz": 1}, "teachers": []}
+    checkpoint = Checkpoint.open(changed(two_group_checkpoint, tmp_path / "one", training_data=foreign, **values))
+    with pytest.raises(ConfigError, match="no licence is known of it"):
+        model_card(checkpoint, recipe_file="")
 
 
 def test_weights_over_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from cardio_ner.document import DISEASE, MEDICATION, Document
 from cardio_ner.encoder import wrap_tokenizer
 from cardio_ner.errors import ConfigError
 from cardio_ner.tagger import Tagger
+from cardio_ner.tags import TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
 from cardio_training import soft_labels
 from cardio_training.dataset import IGNORED, Collator
@@ -98,9 +101,9 @@ def test_another_vocabulary_is_met_where_tokens_begin_together(two_group_checkpo
     student = wrap_tokenizer(spelled)
     document = Document("a", "es", CLINICAL_TEXT)
     (letters,) = student([CLINICAL_TEXT])
-    tagger = Tagger.load(two_group_checkpoint, device="cpu")
-    ((_, theirs, logp_TK),) = tagger.label_probabilities([document])
-    (soft,) = soft_labels._label(TWO_GROUPS, [tagger], [document], [letters])
+    teacher = Checkpoint.open(two_group_checkpoint)
+    ((_, theirs, logp_TK),) = Tagger.load(teacher, device="cpu").label_probabilities([document])
+    (soft,) = soft_labels._label(TWO_GROUPS, [teacher], [document], [letters])
     assert len(letters) > 2 * len(theirs)
     shared = np.isin(letters.starts, theirs.starts)
     assert shared.sum() == len(theirs)
@@ -128,11 +131,52 @@ def test_they_are_computed_once_for_the_same_teachers_and_texts(
     assert calls == [1]
 
 
-def test_a_teacher_without_the_students_groups_is_refused(
-    hub_checkpoint: Path, tokenizer: DocumentTokenizer, text_data: Path, tmp_path: Path
+def changed(checkpoint: Path, folder: Path, **values: object) -> Path:
+    """A copy of a checkpoint, its manifest changed."""
+    shutil.copytree(checkpoint, folder)
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    (folder / MANIFEST).write_text(json.dumps(manifest | values), encoding="utf-8")
+    return folder
+
+
+def test_a_teacher_labels_texts_of_its_own_languages(
+    two_group_checkpoint: Path, second_teacher: Path, tokenizer: DocumentTokenizer, text_data: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match=r"no label group .*DISEASE.*expected those of the recipe"):
-        soft_examples(recipe_of(tmp_path, [hub_checkpoint]), tokenizer, text_data)
+    spanish = changed(second_teacher, tmp_path / "spanish", languages=["es"])
+    everyone = recipe_of(tmp_path / "all", [two_group_checkpoint, second_teacher])
+    documents = unlabelled_documents(everyone, text_data)
+    languages = np.repeat([d.language for d in documents], [len(t) for t in tokenizer([d.text for d in documents])])
+    labels = {}
+    for name, teachers in {
+        "both": [two_group_checkpoint, second_teacher],
+        "own": [two_group_checkpoint, spanish],
+        "one": [two_group_checkpoint],
+    }.items():
+        soft_examples(recipe_of(tmp_path / name, teachers), tokenizer, text_data)
+        labels[name] = np.load(tmp_path / name / soft_labels.FILE)
+    assert {"es", "it"} == set(languages)
+    assert np.array_equal(labels["own"][languages == "es"], labels["both"][languages == "es"])
+    assert np.array_equal(labels["own"][languages == "it"], labels["one"][languages == "it"])
+    assert not np.allclose(labels["both"], labels["one"], atol=0.1)
+    with pytest.raises(ConfigError, match="texts in 'it': expected a teacher of that language"):
+        soft_examples(recipe_of(tmp_path / "none", [spanish]), tokenizer, text_data)
+
+
+def test_a_teacher_labels_the_groups_that_it_has(
+    two_group_checkpoint: Path, hub_checkpoint: Path, tokenizer: DocumentTokenizer, text_data: Path, tmp_path: Path
+) -> None:
+    medications = TagScheme.of([MEDICATION])
+    second = write_checkpoint(tmp_path / "second", medications.head_labels, max_position_embeddings=64)
+    for name, teachers in {"both": [two_group_checkpoint, second], "one": [two_group_checkpoint]}.items():
+        soft_examples(recipe_of(tmp_path / name, teachers), tokenizer, text_data)
+    both, one = (np.load(tmp_path / name / soft_labels.FILE) for name in ("both", "one"))
+    assert np.array_equal(both[:, :3], one[:, :3])
+    assert not np.allclose(both[:, 3:], one[:, 3:], atol=0.05)
+    assert np.allclose(both[:, 3:].sum(axis=1), 1, atol=5e-3)
+    with pytest.raises(ConfigError, match=r"none has the label group .*DISEASE.*expected those of the recipe"):
+        soft_examples(recipe_of(tmp_path / "none", [second]), tokenizer, text_data)
+    with pytest.raises(ConfigError, match=r"hub.* has no label group of the recipe's"):
+        soft_examples(recipe_of(tmp_path / "stranger", [two_group_checkpoint, hub_checkpoint]), tokenizer, text_data)
 
 
 def test_the_loss_of_soft_labels_that_are_sure_is_that_of_hard_ones() -> None:

@@ -13,11 +13,12 @@ from cardio_ner.checkpoint import WEIGHTS, Checkpoint
 from cardio_ner.corpus.multicardioner import read_multicardioner
 from cardio_ner.document import DISEASE, MEDICATION
 from cardio_ner.encoder import Encoder
-from cardio_ner.errors import CorpusError
+from cardio_ner.errors import ConfigError, CorpusError
 from cardio_ner.evaluation import strict_score
 from cardio_ner.tagger import Tagger
 from cardio_training import run
 from cardio_training.dataset import IGNORED, documents_digest
+from cardio_training.provenance import check_fold_is_unseen
 from cardio_training.recipe import Recipe
 from cardio_training.run import build_model, train
 from cardio_training.trainer import grouped_loss, layered
@@ -196,6 +197,29 @@ def test_each_layer_learns_more_slowly_than_the_one_above(
     assert rates[model.bert.encoder.layer[1].output.dense.bias] == pytest.approx(0.4)
     assert rates[model.bert.encoder.layer[0].output.dense.bias] == pytest.approx(0.2)
     assert rates[model.bert.embeddings.word_embeddings.weight] == pytest.approx(0.1)
+
+
+def test_a_fold_that_the_base_or_a_teacher_has_learnt_is_refused_before_anything_is_trained(
+    trained: Recipe, hub_checkpoint: Path, official_data: Path, tmp_path: Path
+) -> None:
+    learnt = trained.output / "checkpoint"
+    with pytest.raises(ConfigError, match=r"held_out_fold 1: .*checkpoint has learnt documents of it"):
+        train(recipe_of(tmp_path / "base", learnt, held_out_fold=1), data=official_data)
+    teachers = {"teachers": [str(learnt)], "unlabelled": {"text/absent.jsonl": 1}}
+    with pytest.raises(ConfigError, match="has learnt documents of it"):
+        train(recipe_of(tmp_path / "student", hub_checkpoint, held_out_fold=2, **teachers), data=official_data)
+    assert list(tmp_path.iterdir()) == []
+    check_fold_is_unseen(recipe_of(tmp_path, learnt, held_out_fold=0))
+    check_fold_is_unseen(recipe_of(tmp_path, learnt, held_out_fold=None))
+
+
+def test_new_heads_are_drawn_alike_whatever_the_seed(hub_checkpoint: Path, official_data: Path, tmp_path: Path) -> None:
+    heads = []
+    for seed in (1, 2):
+        recipe = recipe_of(tmp_path / str(seed), hub_checkpoint, epochs=0, held_out_fold=None, seed=seed)
+        heads.append(head_of(train(recipe, data=official_data)))
+    assert torch.equal(*heads)
+    assert heads[0][:, :-1].std() > 0
 
 
 def test_a_run_over_all_documents_is_unscored(hub_checkpoint: Path, official_data: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -38,12 +39,12 @@ class ComparedRuns:
     @property
     def folds(self) -> str:
         """The held-out folds, such as `0, 1, 2`."""
-        return ", ".join(sorted({str(c.manifest.recipe["held_out_fold"]) for c in self.checkpoints}))
+        return ", ".join(sorted({str(c.manifest.training_data["held_out_fold"]) for c in self.checkpoints}))
 
     @property
     def seeds(self) -> str:
         """The seeds, such as `13`."""
-        return ", ".join(sorted({str(c.manifest.recipe["seed"]) for c in self.checkpoints}))
+        return ", ".join(sorted({seed for c in self.checkpoints for seed in _seeds(c.manifest.recipe)}))
 
 
 def group_runs(folders: Sequence[Path]) -> list[ComparedRuns]:
@@ -58,7 +59,18 @@ def group_runs(folders: Sequence[Path]) -> list[ComparedRuns]:
 def _recipe_of_row(folder: Path, manifest: Manifest) -> str:
     if not manifest.recipe or "strict_f1" not in manifest.dev_scores:
         raise ConfigError(f"{folder}: no scores: expected the folder of a finished run with a held-out fold")
-    return json.dumps({key: value for key, value in manifest.recipe.items() if key not in OF_ONE_RUN}, sort_keys=True)
+    return json.dumps(_without_run(manifest.recipe), sort_keys=True)
+
+
+def _without_run(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The recipe, and those of the runs that were merged, without what one run alone has."""
+    parts = {"merged": [_without_run(part) for part in recipe["merged"]]} if "merged" in recipe else {}
+    return {key: value for key, value in recipe.items() if key not in OF_ONE_RUN} | parts
+
+
+def _seeds(recipe: dict[str, Any]) -> list[str]:
+    """The seed of a run, or those of the runs that were merged."""
+    return [seed for part in recipe["merged"] for seed in _seeds(part)] if "merged" in recipe else [str(recipe["seed"])]
 
 
 def _compared(checkpoints: Sequence[Checkpoint]) -> ComparedRuns:

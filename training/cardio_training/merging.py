@@ -11,13 +11,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from cardio_ner.checkpoint import MANIFEST, WEIGHTS, Checkpoint, Manifest
 from cardio_ner.errors import ConfigError
+from cardio_training.provenance import unseen_fold
 from cardio_training.saving import whole_checkpoints
 
 SAME_FILES = ("config.json", "tokenizer.json")
@@ -52,10 +52,8 @@ def merge(folders: Sequence[Path], output: Path) -> tuple[Path, int | None]:
         Checkpoint.open(folder / "checkpoint" if (folder / "checkpoint").is_dir() else folder) for folder in folders
     ]
     _check(parts)
-    first, target = parts[0], output / "checkpoint"
-    shutil.copytree(first.folder, target, dirs_exist_ok=True)
+    first = parts[0]
     mean = mean_weights([part.folder for part in parts])
-    save_file({name: value.half() for name, value in mean.items()}, target / WEIGHTS, metadata={"format": "pt"})
     fold = unseen_fold([part.manifest for part in parts])
     recipes = [part.manifest.recipe for part in parts]
     common = {key: value for key, value in recipes[0].items() if all(recipe.get(key) == value for recipe in recipes)}
@@ -66,8 +64,18 @@ def merge(folders: Sequence[Path], output: Path) -> tuple[Path, int | None]:
             "dev_scores": {},
         }
     )
-    (target / MANIFEST).write_text(merged.model_dump_json(indent=1), encoding="utf-8")
-    return target, fold
+    return _write(output / "checkpoint", first.folder, mean, merged), fold
+
+
+def _write(target: Path, like: Path, weights: dict[str, torch.Tensor], manifest: Manifest) -> Path:
+    """A copy of the folder `like` with these weights and this manifest: built beside its place and renamed into it."""
+    building = target.with_name(f"{target.name}.building")
+    shutil.rmtree(building, ignore_errors=True)
+    shutil.copytree(like, building)
+    save_file({name: value.half() for name, value in weights.items()}, building / WEIGHTS, metadata={"format": "pt"})
+    (building / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    shutil.rmtree(target, ignore_errors=True)
+    return building.rename(target)
 
 
 def mean_weights(folders: Sequence[Path]) -> dict[str, torch.Tensor]:
@@ -77,20 +85,6 @@ def mean_weights(folders: Sequence[Path]) -> dict[str, torch.Tensor]:
         for name, value in load_file(folder / WEIGHTS).items():
             total[name] = total[name] + value.float() if name in total else value.float()
     return {name: value / len(folders) for name, value in total.items()}
-
-
-def unseen_fold(manifests: Sequence[Manifest]) -> int | None:
-    """The fold that all of these held out, in every stage; None where there is none."""
-    folds = {fold for manifest in manifests for fold in _folds_of(manifest.training_data)}
-    return folds.pop() if len(folds) == 1 else None
-
-
-def _folds_of(training_data: dict[str, Any] | None) -> list[int | None]:
-    """The fold held out in each stage, teachers' too; None for a stage that learnt all."""
-    if not training_data:
-        return []
-    parts = training_data.get("merged") or [training_data.get("earlier_stage"), *training_data.get("teachers", [])]
-    return [training_data.get("held_out_fold"), *(fold for part in parts for fold in _folds_of(part))]
 
 
 def _check(parts: Sequence[Checkpoint]) -> None:

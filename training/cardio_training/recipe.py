@@ -25,7 +25,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     output: Path
-    """Folder of the run: `trainer/` (resumable state), `checkpoint/` (what is used), `scores.json`."""
+    """Folder of the run: `trainer/` (resumable state), `checkpoint/` (what is used), `history.json` (the curves)."""
     base_encoder: str
     """Hub name, folder, `package:name/folder`, or the `checkpoint` folder of an earlier run (its head is kept for
     the label groups that both have)."""
@@ -39,7 +39,8 @@ class Recipe(BaseModel):
     cardioccc_weight: int = Field(1, ge=1)
     """How often an epoch reads the folds of cardioccc_dev that are learnt."""
     teachers: tuple[str, ...] = ()
-    """Checkpoints (folders) whose opinion of `unlabelled` texts is learnt beside the gold."""
+    """Checkpoints (folders) whose opinion of `unlabelled` texts is learnt beside the gold; each labels the texts of its
+    own languages."""
     unlabelled: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
     """Files of the data folder (jsonl or jsonl.gz with lang and text) and the share of their texts that is read."""
     vocabulary_pieces: int | None = Field(None, ge=1000)

@@ -15,12 +15,21 @@ from jinja2 import Environment, StrictUndefined
 from cardio_ner.checkpoint import MANIFEST, WEIGHTS, Checkpoint, Manifest
 from cardio_ner.errors import ConfigError
 from cardio_training.pretraining import HISTORY
+from cardio_training.provenance import unlabelled_files, unseen_fold
 from cardio_training.starting import MANIFEST as PRETRAINING
 
 MAX_WEIGHTS_BYTES = 35_000_000
 MAX_ENCODER_BYTES = 42_000_000
 MODEL_FILES = (WEIGHTS, "config.json", "tokenizer.json", "tokenizer_config.json")
 FILES = (*MODEL_FILES, MANIFEST)
+TWIN_FIELDS = ("languages", "label_groups", "window_tokens", "overlap_tokens", "boundaries", "tidied")
+"""What a twin shares with the checkpoint that it speaks for."""
+UNLABELLED = {
+    "cantemist": "CANTEMIST (CC BY 4.0)",
+    "casimedicos": "CasiMedicos (CC BY 4.0)",
+    "e3c": "E3C (documents under CC BY)",
+}
+"""Whom to name for texts that teachers labelled, by the beginning of the file's name."""
 ENCODER_FILES = (*MODEL_FILES, PRETRAINING, HISTORY)
 NAMES = {"es": "Spanish", "en": "English", "it": "Italian"}
 EXAMPLES = {
@@ -32,11 +41,34 @@ TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
 ENCODER_TEMPLATE = Path(__file__).with_name("encoder_card.md.jinja")
 
 
-def ship(source: Path, target: Path, *, recipe_file: str) -> None:
-    """Copy the checkpoint's files to `target` and write its README.md. Raises ConfigError if it is too large."""
+def ship(source: Path, target: Path, *, recipe_file: str, twin: Path | None = None) -> None:
+    """Copy the checkpoint's files to `target` and write its README.md.
+
+    A checkpoint that learnt every document cannot be scored: it gets the scores and temperatures of its twin, which was
+    made alike but held a fold out. Raises ConfigError if it is too large, has no scores, or the twin is of another
+    kind.
+    """
     checkpoint = Checkpoint.open(source)
-    _copy(source, target, FILES, MAX_WEIGHTS_BYTES)
-    (target / "README.md").write_text(model_card(checkpoint, recipe_file=recipe_file), encoding="utf-8")
+    manifest = checkpoint.manifest if twin is None else _scored_by(checkpoint, Checkpoint.open(twin))
+    if "strict_f1" not in manifest.dev_scores:
+        raise ConfigError(f"{source}: no scores, for it learnt every document: expected --twin, made alike but scored")
+    _copy(source, target, MODEL_FILES, MAX_WEIGHTS_BYTES)
+    (target / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    card = model_card(Checkpoint.open(target), recipe_file=recipe_file)
+    (target / "README.md").write_text(card, encoding="utf-8")
+
+
+def _scored_by(checkpoint: Checkpoint, twin: Checkpoint) -> Manifest:
+    """The checkpoint's manifest with what was measured on its twin."""
+    fold = unseen_fold([twin.manifest])
+    if fold is None or "strict_f1" not in twin.manifest.dev_scores:
+        raise ConfigError(f"{twin.folder}: expected a twin with scores on a fold that it has not learnt")
+    for field in TWIN_FIELDS:
+        here, there = getattr(checkpoint.manifest, field), getattr(twin.manifest, field)
+        if here != there:
+            raise ConfigError(f"{twin.folder}: {field} is {there}, and {here} in {checkpoint.folder}: no twin of it")
+    scores = twin.manifest.dev_scores | {"measured_on": twin.model_id, "held_out_fold": fold}
+    return checkpoint.manifest.model_copy(update={"dev_scores": scores, "temperatures": twin.manifest.temperatures})
 
 
 def ship_encoder(source: Path, target: Path) -> None:
@@ -82,7 +114,19 @@ def model_card(checkpoint: Checkpoint, *, recipe_file: str) -> str:
         names=[NAMES[language] for language in manifest.languages],
         example=EXAMPLES[manifest.languages[0]],
         recipe_file=recipe_file,
+        unlabelled=_named(unlabelled_files(manifest.training_data)),
     )
+
+
+def _named(files: list[str]) -> list[str]:
+    """The sources of unlabelled texts, each once. Raises ConfigError for one whose licence nobody wrote down."""
+    found = []
+    for file in files:
+        sources = [name for start, name in UNLABELLED.items() if Path(file).name.startswith(start)]
+        if not sources:
+            raise ConfigError(f"unlabelled {file}: no licence is known of it; add it to UNLABELLED in shipping.py")
+        found += sources
+    return sorted(set(found))
 
 
 def _encoder_of(manifest: Manifest) -> str:

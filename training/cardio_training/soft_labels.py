@@ -1,9 +1,11 @@
 """Soft labels: what teachers think of texts that nobody annotated (G. Hinton et al., arXiv 1503.02531).
 
 Contract
-- A token's soft labels are the mean of the teachers' probabilities, group by group, at the teachers' token that begins
-  where it does (their vocabularies may differ); a token for which one teacher has none is not labelled.
-- A teacher needs every label group of the student; it may have more. Otherwise ConfigError.
+- A teacher labels texts of its own languages (of all, where its manifest names none), in the label groups that the
+  student has too.
+- A token's soft labels are, group by group, the mean of the probabilities of those teachers that have a token which
+  begins where it does (their vocabularies may differ); where none has one, it is not labelled.
+- A label group, or a language of the texts, that no teacher has: ConfigError.
 - They are computed once and kept beside the run (`soft_labels.npy`), for the same teachers, texts and vocabulary.
 
 Shapes: T tokens of a text, K labels of the student's head.
@@ -25,7 +27,7 @@ from cardio_ner.checkpoint import Checkpoint
 from cardio_ner.document import Document
 from cardio_ner.errors import ConfigError
 from cardio_ner.tagger import Tagger
-from cardio_ner.tags import TagScheme
+from cardio_ner.tags import LabelGroup, TagScheme
 from cardio_ner.tokenization import DocumentTokenizer, Tokens
 from cardio_ner.windows import cut_windows
 from cardio_training.dataset import IGNORED, Example, documents_digest
@@ -71,13 +73,13 @@ def soft_examples(recipe: Recipe, tokenizer: DocumentTokenizer, data: Path) -> l
 def _kept(recipe: Recipe, documents: Sequence[Document], tokens: Sequence[Tokens]) -> Soft:
     """The labels of all texts, one after the other: [sum of T, K]."""
     teachers = [Checkpoint.open(teacher) for teacher in recipe.teachers]
+    _check(recipe.scheme, teachers, documents)
     ids = hashlib.sha256(b"".join(its_tokens.ids.tobytes() for its_tokens in tokens)).hexdigest()
     made_from = json.dumps([[teacher.model_id for teacher in teachers], documents_digest(documents), ids])
     file, note = recipe.output / FILE, recipe.output / MADE_FROM
     if not note.exists() or note.read_text(encoding="utf-8") != made_from:
-        taggers = [Tagger.load(teacher) for teacher in teachers]
         labels = np.concatenate(
-            [np.zeros((0, recipe.scheme.n_labels), np.float16), *_label(recipe.scheme, taggers, documents, tokens)]
+            [np.zeros((0, recipe.scheme.n_labels), np.float16), *_label(recipe.scheme, teachers, documents, tokens)]
         )
         note.unlink(missing_ok=True)
         recipe.output.mkdir(parents=True, exist_ok=True)
@@ -86,31 +88,44 @@ def _kept(recipe: Recipe, documents: Sequence[Document], tokens: Sequence[Tokens
     return np.asarray(np.load(file), dtype=np.float16)
 
 
+def _check(scheme: TagScheme, teachers: Sequence[Checkpoint], documents: Sequence[Document]) -> None:
+    for group in scheme.groups:
+        if not any(group in teacher.scheme.groups for teacher in teachers):
+            raise ConfigError(f"teachers: none has the label group {group.labels}: expected those of the recipe")
+    for teacher in teachers:
+        if not set(scheme.groups) & set(teacher.scheme.groups):
+            raise ConfigError(
+                f"teachers: {teacher.folder} has no label group of the recipe's: expected one; leave it out"
+            )
+    for language in sorted({document.language for document in documents}):
+        if not any(_reads(teacher, language) for teacher in teachers):
+            raise ConfigError(f"unlabelled: texts in {language!r}: expected a teacher of that language; add one")
+
+
+def _reads(teacher: Checkpoint, language: str) -> bool:
+    return not teacher.manifest.languages or language in teacher.manifest.languages
+
+
 def _label(
-    scheme: TagScheme, taggers: Sequence[Tagger], documents: Sequence[Document], tokens: Sequence[Tokens]
+    scheme: TagScheme, teachers: Sequence[Checkpoint], documents: Sequence[Document], tokens: Sequence[Tokens]
 ) -> list[Soft]:
-    """Each text's labels [T, K], in float16; a row of zeros is not labelled."""
+    """Each text's labels [T, K], in float16; a group's columns are zeros where no teacher labels the token."""
     totals = [np.zeros((len(its_tokens), scheme.n_labels), dtype=np.float32) for its_tokens in tokens]
-    known = [np.ones(len(its_tokens), dtype=bool) for its_tokens in tokens]
-    for number, tagger in enumerate(taggers, start=1):
-        columns = _columns(scheme, tagger)
-        found = track(
-            tagger.label_probabilities(documents), f"teacher {number}", len(documents), console=Console(stderr=True)
-        )
-        for i, (_, theirs, logp_TK) in enumerate(found):
-            shared, mine, its = np.intersect1d(tokens[i].starts, theirs.starts, return_indices=True)
-            known[i] &= np.isin(tokens[i].starts, shared)
-            totals[i][mine] += np.exp(logp_TK[its][:, columns])
-    for total, in_all in zip(totals, known, strict=True):
-        total[~in_all] = 0
-    return [(total / len(taggers)).astype(np.float16) for total in totals]
+    counts = [np.zeros((len(its_tokens), scheme.n_labels), dtype=np.float32) for its_tokens in tokens]
+    for number, teacher in enumerate(teachers, start=1):
+        shared = [group for group in scheme.groups if group in teacher.scheme.groups]
+        mine, its = _columns(scheme, shared), _columns(teacher.scheme, shared)
+        read = [i for i, document in enumerate(documents) if _reads(teacher, document.language)]
+        found = Tagger.load(teacher).label_probabilities(documents[i] for i in read)
+        shown = track(found, f"teacher {number}", len(read), console=Console(stderr=True))
+        for i, (_, theirs, logp_TK) in zip(read, shown, strict=True):
+            _, here, there = np.intersect1d(tokens[i].starts, theirs.starts, return_indices=True)
+            totals[i][np.ix_(here, mine)] += np.exp(logp_TK[np.ix_(there, its)])
+            counts[i][np.ix_(here, mine)] += 1
+    return [(total / np.maximum(count, 1)).astype(np.float16) for total, count in zip(totals, counts, strict=True)]
 
 
-def _columns(scheme: TagScheme, tagger: Tagger) -> list[int]:
-    """Where the student's labels stand among the teacher's."""
-    theirs = tagger.encoder.scheme
-    missing = [group.labels for group in scheme.groups if group not in theirs.groups]
-    if missing:
-        raise ConfigError(f"teachers: {tagger.model_id} has no label group {missing[0]}: expected those of the recipe")
-    places = [theirs.slices[theirs.groups.index(group)] for group in scheme.groups]
-    return [column for place in places for column in range(place.start, place.stop)]
+def _columns(scheme: TagScheme, groups: Sequence[LabelGroup]) -> NDArray[np.int64]:
+    """The columns of these groups in the head of a scheme."""
+    places = [scheme.slices[scheme.groups.index(group)] for group in groups]
+    return np.concatenate([np.arange(place.start, place.stop) for place in places])

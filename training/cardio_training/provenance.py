@@ -1,0 +1,81 @@
+"""What a checkpoint has learnt, in every stage: its own documents, those of what it grew from, and of its teachers.
+
+Contract
+- A manifest's `training_data` tells of one stage; `earlier_stage` holds the base's, `teachers` theirs, and a merged
+  checkpoint has `merged`, its parts'.
+- A fold is fair to score on only where none of them has learnt any of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from cardio_ner.checkpoint import MANIFEST, Checkpoint, Manifest, resolve_model
+from cardio_ner.errors import ConfigError
+from cardio_training.dataset import EncodingReport, documents_digest
+from cardio_training.recipe import Recipe
+from cardio_training.splits import Split
+
+CORPUS = "MultiCardioNER (10.5281/zenodo.10948354)"
+
+
+def training_data_of(recipe: Recipe, splits: Sequence[Split], report: EncodingReport) -> dict[str, Any]:
+    """What the weights of a run will have seen, as its manifest says it."""
+    earlier = _earlier_stage(recipe)
+    if earlier and not recipe.epochs:
+        return earlier
+    trained = [document for split in splits for document in split.learnt]
+    return {
+        "corpus": CORPUS,
+        "base_encoder": recipe.base_encoder,
+        "languages": list(recipe.languages),
+        "documents": len(trained),
+        "sha256": documents_digest(trained),
+        "held_out_fold": recipe.held_out_fold,
+        **asdict(report),
+        "teachers": [Checkpoint.open(teacher).manifest.training_data for teacher in recipe.teachers],
+        "unlabelled": recipe.unlabelled,
+        "earlier_stage": earlier,
+    }
+
+
+def _earlier_stage(recipe: Recipe) -> dict[str, Any] | None:
+    base = resolve_model(recipe.base_encoder)
+    return Checkpoint.open(base).manifest.training_data if (base / MANIFEST).exists() else None
+
+
+def check_fold_is_unseen(recipe: Recipe) -> None:
+    """Raise ConfigError where the recipe would be scored on a fold that its base or a teacher has learnt."""
+    if recipe.held_out_fold is None:
+        return
+    told = {teacher: Checkpoint.open(teacher).manifest.training_data for teacher in recipe.teachers}
+    for name, data in {recipe.base_encoder: _earlier_stage(recipe), **told}.items():
+        if not set(_folds_of(data)) <= {recipe.held_out_fold}:
+            raise ConfigError(
+                f"held_out_fold {recipe.held_out_fold}: {name} has learnt documents of it: expected a base "
+                "and teachers that held it out in every stage; set held_out_fold to null to train unscored"
+            )
+
+
+def unseen_fold(manifests: Sequence[Manifest]) -> int | None:
+    """The fold that all of these held out, in every stage; None where there is none."""
+    folds = {fold for manifest in manifests for fold in _folds_of(manifest.training_data)}
+    return folds.pop() if len(folds) == 1 else None
+
+
+def _folds_of(data: dict[str, Any] | None) -> list[int | None]:
+    """The fold held out in each stage, teachers' too; None for a stage that learnt all."""
+    if not data:
+        return []
+    parts = data.get("merged") or [data.get("earlier_stage"), *data.get("teachers", [])]
+    return [data.get("held_out_fold"), *(fold for part in parts for fold in _folds_of(part))]
+
+
+def unlabelled_files(data: dict[str, Any] | None) -> list[str]:
+    """The files whose texts were learnt from teachers, in any stage."""
+    if not data:
+        return []
+    parts = [*data.get("merged", []), data.get("earlier_stage")]
+    return sorted({*(data.get("unlabelled") or {}), *(name for part in parts for name in unlabelled_files(part))})
