@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
-RECIPE ?= conf/training/es.yaml
+RECIPE ?= conf/training/joint.yaml
 
 BIN     := $(VENV)/bin
 INSTALL  = $(BIN)/python -m pip install -q --disable-pip-version-check --root-user-action ignore -c constraints.txt
@@ -17,11 +17,11 @@ unexport SPARK_HOME SPARK_CONF_DIR PYTHONHOME
 WITH_JAVA = JAVA_HOME=$$(sh docker/java.sh "$(VENV)") && export JAVA_HOME &&
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist test check lint format train pretrain clean
+.PHONY: help setup demo dist test check lint format train checkpoints pretrain clean
 
 help: ## Show this list
 	@echo 'make TARGET [PYTHON=$(PYTHON)] [VENV=$(VENV)]'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.installed-run ## Make the virtual environment, install cardio-ner, find or install Java
 	@$(WITH_JAVA) echo "Ready: $(BIN)/cardio-ner, Java in $$JAVA_HOME"
@@ -61,8 +61,30 @@ format: $(VENV)/.installed-dev ## Format the code and repair what ruff can
 # glibc gives large buffers back after each step and faults them in again: keeping them is worth 15 to 30 % on a CPU.
 KEEP_BUFFERS = MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000
 
-train: $(VENV)/.installed-train ## Train a checkpoint: make train RECIPE=conf/training/es.yaml
-	$(KEEP_BUFFERS) $(BIN)/python training/train.py $(RECIPE)
+TRAIN = $(KEEP_BUFFERS) $(BIN)/python training/train.py
+
+train: $(VENV)/.installed-train ## Train a checkpoint: make train RECIPE=conf/training/joint.yaml
+	$(TRAIN) $(RECIPE)
+
+# The commit whose checkpoints, the first that shipped, are teachers of those that ship now.
+FIRST = 3940999
+
+# A twin is what ships, but that it never saw fold 0: the scores on the card are the twin's.
+checkpoints: $(VENV)/.installed-train ## Train all that ships, from models/encoder (hours on a CPU; stopped, it resumes)
+	mkdir -p runs/first
+	git archive $(FIRST) src/cardio_ner/models | tar -x -C runs/first --strip-components=3
+	$(TRAIN) conf/training/joint.yaml
+	$(TRAIN) conf/training/spanish.yaml
+	$(TRAIN) conf/training/student.yaml
+	$(TRAIN) conf/training/student.yaml --set held_out_fold=null --set output=runs/all
+	@for language in es en it; do \
+	    twin=runs/$$language-twin; \
+	    $(TRAIN) conf/training/$$language.yaml \
+	        --set held_out_fold=0 --set base_encoder=runs/student/checkpoint --set output=$$twin && \
+	    $(BIN)/python training/calibrate.py $$twin/checkpoint --fold 0 && \
+	    $(TRAIN) conf/training/$$language.yaml && \
+	    $(BIN)/python training/ship.py $$language --twin $$twin/checkpoint || exit 1; \
+	done
 
 pretrain: $(VENV)/.installed-train ## Pre-train the encoder of conf/pretraining.yaml (hours on a CPU; stopped, it resumes)
 	$(KEEP_BUFFERS) $(BIN)/python training/pretrain.py conf/pretraining.yaml
