@@ -56,7 +56,6 @@ def query(
     if (sql is None) == (top is None):
         raise InputError("query: expected either an SQL query or --top medications, --top diseases")
     from cardio_ner.report.tables import open_tables
-    from cardio_ner.report.terminal import open_console, table_of
 
     tables = open_tables(output)
     if top is not None:
@@ -68,6 +67,8 @@ def query(
         writer.writerow(columns)
         writer.writerows(rows)
     else:
+        from cardio_ner.report.terminal import open_console, table_of
+
         open_console().print(table_of(columns, rows))
 
 
