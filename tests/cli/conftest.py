@@ -71,7 +71,9 @@ def notes_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _row(tagged: TaggedDocument) -> Row:
     note = tagged.document
     counts = {"n_tokens": tagged.n_tokens, "n_spans": len(note.spans)}
-    return document(note.doc_id, "b1-0", at=1, text=note.text, language=note.language, language_source="given", **counts)
+    return document(
+        note.doc_id, "b1-0", at=1, text=note.text, language=note.language, language_source="given", **counts
+    )
 
 
 def _span_rows(note: Document) -> list[Row]:

@@ -28,6 +28,7 @@ LEAST_JAVA = 17
 SPARK = "4.3"
 """The line of Spark that the job is tried on, as in the package's extra `spark`."""
 JAVA_REMEDY = "install Java 17 or 21 and set JAVA_HOME; in a clone: export JAVA_HOME=$(sh docker/java.sh .venv)"
+MODELS_REMEDY = "install the package anew; in a clone: git checkout src/cardio_ner/models (git lfs pull, if it uses it)"
 SAMPLE = Document("sample", "es", "Toma bisoprolol 5 mg.")
 _JAVA_SECONDS = 30
 
@@ -64,25 +65,32 @@ def torch() -> Check:
 
 
 def checkpoints() -> Iterator[Check]:
-    """Is each checkpoint that ships whole: manifest, labels, weights, digest?"""
-    from safetensors import SafetensorError, safe_open
-
-    from cardio_ner.checkpoint import WEIGHTS, Checkpoint, packaged_model
+    """The checkpoints that ship."""
+    from cardio_ner.checkpoint import packaged_model
 
     for language in LANGUAGES:
-        name = f"checkpoint {language}"
-        remedy = (
-            "install the package anew; in a clone: git checkout src/cardio_ner/models (git lfs pull, if it uses it)"
-        )
         try:
-            checkpoint = Checkpoint.open(packaged_model(language))
-            with safe_open(checkpoint.folder / WEIGHTS, framework="numpy") as weights:
-                tensors = len(weights.keys())
-        except (CardioNerError, SafetensorError, OSError) as error:
-            yield Check(name, "broken", str(error), remedy)
+            folder = packaged_model(language)
+        except CardioNerError as error:
+            yield Check(f"checkpoint {language}", "broken", str(error), MODELS_REMEDY)
         else:
-            types = ", ".join(checkpoint.scheme.entity_types)
-            yield Check(name, "works", f"{checkpoint.model_id}: {types}; {tensors} tensors")
+            yield checkpoint(language, folder)
+
+
+def checkpoint(name: str, folder: Path) -> Check:
+    """Is it whole: manifest, labels, weights, digest?"""
+    from safetensors import SafetensorError, safe_open
+
+    from cardio_ner.checkpoint import WEIGHTS, Checkpoint
+
+    try:
+        opened = Checkpoint.open(folder)
+        with safe_open(opened.folder / WEIGHTS, framework="numpy") as weights:
+            n_tensors = len(weights.keys())
+    except (CardioNerError, SafetensorError, OSError) as error:
+        return Check(f"checkpoint {name}", "broken", str(error), MODELS_REMEDY)
+    types = ", ".join(opened.scheme.entity_types)
+    return Check(f"checkpoint {name}", "works", f"{opened.model_id}: {types}; {n_tensors} tensors")
 
 
 def tagging() -> Check:
