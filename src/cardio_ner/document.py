@@ -17,6 +17,8 @@ from cardio_ner.errors import DocumentError
 DISEASE = "DISEASE"
 MEDICATION = "MEDICATION"
 LANGUAGES = ("es", "en", "it")
+UNDETERMINED = "und"
+"""The language of a record whose language is not known: ISO 639's code for it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -19,6 +19,8 @@ from functools import cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+from cardio_ner.document import UNDETERMINED
+
 DETECTION_CHARS = 2_000
 """How much is given to the detector; a tenth of it is enough for nearly every record."""
 SEARCHED_CHARS = 20_000
@@ -35,8 +37,6 @@ OTHER_LANGUAGES = (
 and the like take short Spanish and Italian lines away."""
 
 THREE_LETTERS = {"spa": "es", "eng": "en", "ita": "it"}
-UNDETERMINED = "und"
-"""ISO 639's code for it."""
 CODE = "[a-z]{2,3}"
 """A folded code: the primary subtag of BCP 47 (longer ones are reserved, and names would pass for them)."""
 _LETTERS = re.compile(r"[^\W\d_]{2}")

@@ -71,6 +71,12 @@ def test_highlighting_changes_no_character_but_control_characters(data: st.DataO
     assert shown == text.replace("\r", "")
 
 
+def test_what_a_terminal_would_obey_is_not_shown() -> None:
+    text = "Toma \x1b[2Jenalapril\x9b31m."
+    shown = highlight(Document("d", "es", text).with_spans([Span(9, 18, "MEDICATION")]))
+    assert shown.plain == "Toma [2Jenalapril[medication]31m."
+
+
 def test_a_mention_after_a_windows_line_break_is_coloured_exactly() -> None:
     shown = highlight(Document("d", "en", "Fever.\r\nTakes warfarin.").with_spans([Span(14, 22, "MEDICATION")]))
     assert shown.plain == "Fever.\nTakes warfarin[medication]."

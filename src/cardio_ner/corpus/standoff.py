@@ -33,9 +33,12 @@ class Misaligned:
 
 
 def read_text(path: Path) -> str:
-    """The file's text exactly as it lies there. Raises CorpusError for bytes that are not UTF-8."""
+    """The file's text exactly as it lies there. Raises CorpusError for bytes that are not UTF-8, or that cannot be
+    read."""
     try:
         return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise CorpusError(f"{path}: {error.strerror}: expected a file that can be read") from None
     except UnicodeDecodeError as error:
         raise CorpusError(
             f"{path}: byte {error.start} is not UTF-8: expected UTF-8; convert the file (iconv -f latin1 -t utf8)"

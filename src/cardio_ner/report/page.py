@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -11,13 +12,14 @@ import duckdb
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.syntax import Syntax
-from rich.table import Table
+from rich.text import Text
 
 from cardio_ner.corpus.standoff import read_text
 from cardio_ner.document import Document, Span
 from cardio_ner.errors import InputError
 from cardio_ner.report.highlight import highlight
 from cardio_ner.report.tables import open_tables, packaged_sql
+from cardio_ner.report.terminal import PAGE_WIDTH, printable, table_of
 
 NEGATION_NOTE = "Mentions include negated, past and family ones: «no fever», «alergia a penicilina» are mentions too."
 SHOWN_CHARS = 1_800
@@ -38,26 +40,22 @@ def print_report(
     one named, else a short one rich in mentions), which `svg` saves as a picture."""
     tables = open_tables(output)
     for name in ("documents_by_outcome", "top_mentions"):
-        print_query(tables, packaged_sql(name), console=console)
+        _print_query(tables, packaged_sql(name), console=console)
     if notes is not None:
         panel = _record_panel(tables, notes, doc_id)
-        console.print(panel)
+        console.print(panel, width=min(console.width, PAGE_WIDTH))
         if svg is not None:
             save_picture(panel, svg)
     console.print(NEGATION_NOTE, style="italic")
-    console.print(
-        f'Ask more:  {sys.argv[0]} sql {output} "SELECT * FROM spans_current LIMIT 5"', highlight=False, soft_wrap=True
-    )
+    more = f'Ask more:  {sys.argv[0]} query {shlex.quote(str(output))} "SELECT * FROM spans_current LIMIT 5"'
+    console.print(more, highlight=False, markup=False, soft_wrap=True)
 
 
-def print_query(tables: duckdb.DuckDBPyConnection, sql: str, *, console: Console) -> None:
+def _print_query(tables: duckdb.DuckDBPyConnection, sql: str, *, console: Console) -> None:
     """Print a query and its answer as a table."""
-    console.print(Syntax(sql.strip(), "sql", background_color="default", word_wrap=True))
+    console.print(Syntax("", "sql").highlight(sql.strip()))
     answer = tables.execute(sql)
-    table = Table(*(column[0] for column in answer.description or ()))
-    for row in answer.fetchall():
-        table.add_row(*("" if value is None else str(value) for value in row))
-    console.print(table)
+    console.print(table_of([column[0] for column in answer.description or ()], answer.fetchall()))
 
 
 def save_picture(panel: Panel, path: Path) -> None:
@@ -86,4 +84,4 @@ def _record_panel(tables: duckdb.DuckDBPyConnection, notes: Path, doc_id: str | 
     spans = [Span(start, end, name, score) for start, end, name, score in rows if end <= len(shown)]
     more = f"… {len(text) - len(shown)} characters more" if len(shown) < len(text) else ""
     body = highlight(Document(doc_id, "", shown).with_spans(spans))
-    return Panel(Group(body, more) if more else body, title=f"{doc_id}  ({len(rows)} mentions)")
+    return Panel(Group(body, more) if more else body, title=Text(printable(f"{doc_id}  ({len(rows)} mentions)")))

@@ -13,7 +13,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
-from cardio_ner.language import CODE, THREE_LETTERS, UNDETERMINED
+from cardio_ner.document import UNDETERMINED
+from cardio_ner.language import CODE, THREE_LETTERS
 from cardio_ner.spark.formats import ERROR_TYPE, FILE, MODIFIED, REASON
 from cardio_ner.spark.omop import omop_language
 from cardio_ner.spark.settings import Settings

@@ -1,0 +1,83 @@
+"""The command `cardio-ner`: one module per command.
+
+    tag       a text, files or standard input ─► mentions
+    query     the job's tables in SQL
+    report    the job's tables and a record at a glance
+    evaluate  mentions beside gold ones
+    models    the checkpoints that ship, and fetching others
+    doctor    what of this machine works
+
+Contract
+- Exit codes: 0 done; 1 a defect, or `doctor` found something broken; 2 wrong arguments or input, or a checkpoint that
+  cannot be used; 130 interrupted. What was wrong is one line on stderr.
+- Answers go to stdout, and nothing else does. Where that is no terminal there is no colour, and nothing is cut.
+- Importing this loads neither duckdb, torch, transformers nor rich: a command imports what it needs when it is called.
+
+(The job itself is `spark-submit jobs/annotate.py`, training is `python training/train.py`; the job's further exit codes
+are in errors.py.)
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from cardio_ner.cli import doctor, evaluate, models, query, report, tag
+from cardio_ner.errors import InputError, errors_as_exit
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 a defect, or doctor found something broken; 2 wrong arguments or input, or a checkpoint "
+    "that cannot be used; 130 interrupted."
+)
+
+
+class Commands(TyperGroup):
+    """The commands, with one way for all of them to end in an error."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. A file that cannot be read or written is an error of its user, a broken pipe is none."""
+        with errors_as_exit():
+            try:
+                return super().invoke(ctx)
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                if error.filename is None:
+                    raise
+                raise InputError(f"{error.filename}: {error.strerror}: expected a path that can be used so") from error
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    epilog=EXIT_CODES,
+    help="Find diseases and medications in Spanish, English and Italian cardiology records.",
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"cardio-ner {version('cardio-ner')}")
+        raise typer.Exit
+
+
+@app.callback()
+def cardio_ner(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """What holds for all commands."""
+
+
+app.command()(tag.tag)
+app.command()(query.query)
+app.command()(report.report)
+app.command()(evaluate.evaluate)
+app.add_typer(models.app, name="models")
+app.command()(doctor.doctor)

@@ -1,0 +1,90 @@
+"""`cardio-ner query OUTPUT "SQL"`: the job's tables in DuckDB, as a table or as CSV.
+
+Contract
+- An error of DuckDB's parser or planner, or of a file, is shown as it is: it quotes the query. Others come while rows
+  are read and quote values, and those are of records: of them only the kind is shown.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cardio_ner.document import DISEASE, MEDICATION
+from cardio_ner.errors import InputError
+
+if TYPE_CHECKING:
+    import duckdb
+
+TOP_MENTIONS = """
+SELECT language, lower(text) AS mention, count(*) AS mentions, count(DISTINCT doc_id) AS records,
+       round(avg(score), 3) AS mean_score
+FROM spans_current
+WHERE entity_type = $entity_type
+GROUP BY language, lower(text)
+ORDER BY mentions DESC, records DESC, language, mention
+LIMIT $limit
+"""
+
+
+class Top(StrEnum):
+    """What `--top` counts."""
+
+    MEDICATIONS = "medications"
+    DISEASES = "diseases"
+
+
+ENTITY_TYPES = {Top.MEDICATIONS: MEDICATION, Top.DISEASES: DISEASE}
+
+
+def query(
+    output: Annotated[Path, typer.Argument(help="The --output folder of the job")],
+    sql: Annotated[
+        str | None,
+        typer.Argument(metavar="SQL", help="Over the views documents, spans, spans_current and note_nlp"),
+    ] = None,
+    top: Annotated[Top | None, typer.Option(help="The most frequent mentions, in place of SQL")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many of them")] = 20,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header, in place of a table")] = False,
+) -> None:
+    """Ask the job's tables in SQL (DuckDB: no server, no Spark)."""
+    if (sql is None) == (top is None):
+        raise InputError("query: expected either an SQL query or --top medications, --top diseases")
+    from cardio_ner.report.tables import open_tables
+
+    tables = open_tables(output)
+    if top is not None:
+        columns, rows = _answer(tables, TOP_MENTIONS, {"entity_type": ENTITY_TYPES[top], "limit": limit})
+    else:
+        columns, rows = _answer(tables, sql or "", {})
+    if as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(rows)
+    else:
+        from cardio_ner.report.terminal import open_console, table_of
+
+        open_console().print(table_of(columns, rows))
+
+
+def _answer(
+    tables: duckdb.DuckDBPyConnection, sql: str, values: dict[str, object]
+) -> tuple[list[str], list[tuple[object, ...]]]:
+    """The names of the columns, and the rows. Raises InputError for SQL that DuckDB does not take."""
+    import duckdb
+
+    try:
+        answer = tables.execute(sql, values)
+        return [str(column[0]) for column in answer.description or ()], answer.fetchall()
+    except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.IOException) as error:
+        raise InputError(f"the SQL is wrong: {error}") from None
+    except duckdb.Error as error:
+        raise InputError(
+            f"the SQL failed on the rows ({type(error).__name__}): expected values that it can compute with; try_cast "
+            "gives null for those that it cannot"
+        ) from None

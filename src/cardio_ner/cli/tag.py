@@ -1,0 +1,166 @@
+"""`cardio-ner tag`: a text, files or standard input ─► mentions in colours, JSON lines or a brat folder.
+
+Contract
+- All texts are read, and their languages known, before the first one is tagged: what is wrong with one of them is said
+  at once, and nothing is half done.
+- A brat folder that has annotations of these documents already is refused: they may be somebody's work.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cardio_ner.document import LANGUAGES, Document
+from cardio_ner.errors import InputError
+
+STANDARD_INPUT = "standard input"
+
+
+def tag(
+    files: Annotated[list[Path] | None, typer.Argument(help="Text files in UTF-8; none: standard input")] = None,
+    text: Annotated[str | None, typer.Option(help="The text itself, in place of files")] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(help="es, en or it; default: detected", autocompletion=lambda: list(LANGUAGES)),
+    ] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Folder or hub name; default: the one that ships for the language")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object per mention and line")] = False,
+    brat: Annotated[Path | None, typer.Option(help="Write .txt and .ann files into this folder")] = None,
+) -> None:
+    """Find the mentions in texts, and show them in colours."""
+    if as_json and brat is not None:
+        raise InputError("--json and --brat: expected one of them")
+    documents = list(_documents(files or [], text, _checked(language, checkpoint)))
+    if brat is not None:
+        _check_brat(documents, brat)
+    tagged = _tagged(documents, checkpoint)
+    if as_json:
+        for document in tagged:
+            _print_json(document)
+    elif brat is not None:
+        from cardio_ner.corpus.brat import write_brat
+
+        typer.echo(f"{write_brat(tagged, brat)} documents in {brat}", err=True)
+    else:
+        _print_in_colours(tagged)
+
+
+def _checked(language: str | None, checkpoint: str | None) -> str | None:
+    """The language as its two-letter code. Raises InputError where no checkpoint is for it."""
+    if language is None:
+        return None
+    from cardio_ner.language import fold_language
+
+    folded = fold_language(language)
+    if folded is None or (checkpoint is None and folded not in LANGUAGES):
+        raise InputError(
+            f"--language {language}: expected one of {', '.join(LANGUAGES)}; another language takes a --checkpoint"
+        )
+    return folded
+
+
+def _documents(files: list[Path], text: str | None, language: str | None) -> Iterator[Document]:
+    """The texts as they came, with their languages."""
+    if files and text is not None:
+        raise InputError("--text and files: expected one of them")
+    if text is not None:
+        yield _document("text", "--text", text, language)
+    elif not files:
+        yield _document("stdin", STANDARD_INPUT, _read_standard_input(), language)
+    for path in files:
+        yield _document(path.stem, str(path), _read_file(path), language)
+
+
+def _document(doc_id: str, name: str, text: str, language: str | None) -> Document:
+    if not text.strip():
+        raise InputError(f"{name}: empty: expected a text")
+    return Document(doc_id, language or _detected(name, text), text)
+
+
+def _detected(name: str, text: str) -> str:
+    from cardio_ner.language import detect_language
+
+    language = detect_language(text, LANGUAGES)
+    if language is None:
+        raise InputError(f"{name}: seems to be in none of {', '.join(LANGUAGES)}: if it is, say which with --language")
+    return language
+
+
+def _read_file(path: Path) -> str:
+    from cardio_ner.corpus.standoff import read_text
+
+    if path.is_dir():
+        raise InputError(
+            f"{path}: a folder: expected text files, such as {path}/*.txt; for many, spark-submit jobs/annotate.py"
+        )
+    if not path.exists():
+        raise InputError(f"{path}: no such file: expected a text file in UTF-8")
+    return read_text(path)
+
+
+def _read_standard_input() -> str:
+    if sys.stdin.isatty():
+        typer.echo("Type a text, then Ctrl-D on a line of its own:", err=True)
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{STANDARD_INPUT}: byte {error.start} is not UTF-8: expected UTF-8; convert it (iconv -f latin1 -t utf8)"
+        ) from None
+
+
+def _check_brat(documents: list[Document], folder: Path) -> None:
+    """Raise InputError where two documents, or one and a file of the folder, would share files."""
+    shared = [doc_id for doc_id, times in Counter(document.doc_id for document in documents).items() if times > 1]
+    if shared:
+        raise InputError(
+            f"--brat: {len(shared)} names are of several files (such as {shared[0]!r}): expected each once"
+        )
+    for document in documents:
+        annotation, text = (folder / f"{document.doc_id}{suffix}" for suffix in (".ann", ".txt"))
+        if annotation.exists() or (text.exists() and text.read_bytes() != document.text.encode("utf-8")):
+            raise InputError(f"{annotation}: it, or another text beside it, exists: expected a folder without them")
+
+
+def _tagged(documents: list[Document], checkpoint: str | None) -> Iterator[Document]:
+    """The documents with their mentions, in order; each checkpoint is loaded once."""
+    from cardio_ner.tagger import Tagger
+
+    taggers: dict[str, Tagger] = {}
+    for model, group in groupby(documents, key=lambda document: checkpoint or document.language):
+        if model not in taggers:
+            taggers[model] = Tagger.load(model)
+        yield from taggers[model].tag(group)
+
+
+def _print_in_colours(documents: Iterable[Document]) -> None:
+    from cardio_ner.report.highlight import highlight
+    from cardio_ner.report.terminal import open_console
+
+    console = open_console()
+    for document in documents:
+        console.print(highlight(document), soft_wrap=True)
+
+
+def _print_json(document: Document) -> None:
+    for span in document.spans:
+        mention = {
+            "doc_id": document.doc_id,
+            "language": document.language,
+            "entity_type": span.entity_type,
+            "start_offset": span.start,
+            "end_offset": span.end,
+            "text": document.mention(span),
+            "score": round(span.score or 0.0, 4),
+        }
+        typer.echo(json.dumps(mention, ensure_ascii=False))

@@ -1,0 +1,89 @@
+"""`cardio-ner evaluate` on the four notes with gold: tables, JSON, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cardio_ner.cli import app
+from cardio_ner.corpus.brat import read_brat, write_brat
+from cardio_ner.document import DISEASE, Span
+
+GOLD = Path(__file__).parents[2] / "examples/gold"
+
+
+def evaluate(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["evaluate", "--gold", str(GOLD), *arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Path:
+    """The gold mentions, but for one that is cut short, one that is gone and one that is new."""
+    for language in ("es", "en", "it"):
+        documents = read_brat(GOLD / language, language=language)
+        if language == "es":
+            document = documents[0]
+            first, second, *others = document.spans
+            cut, new = Span(first.start, first.end - 1, first.entity_type), Span(0, 1, DISEASE)
+            documents[0] = document.with_spans([cut, new, *others])
+            assert [document.mention(span) for span in (first, second)] == ["HTA", "DM2"]
+        write_brat(documents, tmp_path / language)
+    return tmp_path
+
+
+def test_the_numbers_and_the_mistakes_are_all_in_json(found: Path) -> None:
+    told = json.loads(evaluate("--spans", str(found), "--json"))
+    assert told["documents_without_gold"] == 0
+    assert [(row["language"], row["entity_type"], row["documents"]) for row in told["scores"]] == [
+        ("en", "MEDICATION", 1),
+        ("es", "DISEASE", 2),
+        ("es", "MEDICATION", 2),
+        ("it", "MEDICATION", 1),
+    ]
+    diseases = told["scores"][1]
+    assert diseases["strict"] == {
+        "gold": 30, "found": 30, "right": 28, "precision": 0.9333, "recall": 0.9333, "f1": 0.9333,
+    }  # fmt: skip
+    assert diseases["official"] == diseases["strict"]
+    assert diseases["mistakes"] == {"boundary": 1, "type": 0, "missed": 1, "spurious": 1}
+    assert [(m["kind"], m["gold"], m["found"], m["times"]) for m in told["frequent_mistakes"]] == [
+        ("boundary", "hta", "ht", 1),
+        ("missed", "dm2", None, 1),
+        ("spurious", None, "v", 1),
+    ]
+
+
+def test_the_tables_say_the_same(found: Path) -> None:
+    rows = [
+        [cell.strip() for cell in line.strip("│").split("│")]
+        for line in evaluate("--spans", str(found)).splitlines()
+        if line.startswith("│")
+    ]
+    percent = ["93.33"] * 6
+    assert ["es", "DISEASE", "2", "30", "30", "28", *percent] in rows
+    assert ["es", "DISEASE", "1", "0", "1", "1"] in rows
+    assert ["es", "DISEASE", "boundary", "hta", "ht", "1"] in rows
+
+
+def test_a_job_s_output_is_scored_on_the_documents_that_have_gold(notes_output: Path) -> None:
+    told = json.loads(evaluate("--spans", str(notes_output), "--json", "--top", "0"))
+    assert told["documents_without_gold"] == 32
+    assert told["frequent_mistakes"] == []
+    assert all(row["strict"]["f1"] > 0.5 for row in told["scores"])
+    shown = evaluate("--spans", str(notes_output), "--top", "0", "--type", DISEASE)
+    assert "32 documents have no gold and were not scored." in shown
+    assert "MEDICATION" not in shown
+    assert "The most frequent" not in shown
+
+
+@pytest.mark.parametrize("side", ["--gold", "--spans"])
+def test_a_folder_that_is_not_there_is_named(side: str, found: Path) -> None:
+    sides = {"--gold": str(GOLD), "--spans": str(found)} | {side: "/nowhere"}
+    result = CliRunner().invoke(app, ["evaluate", *(word for pair in sides.items() for word in pair)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: /nowhere: no such folder")

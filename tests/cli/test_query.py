@@ -1,0 +1,106 @@
+"""`cardio-ner query` over hand-made tables: answers as a table and as CSV, and wrong questions."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cardio_ner.cli import app
+from hand_tables import document, span, write_documents, write_spans
+
+LONG = "insuficiencia cardíaca con fracción de eyección conservada y fibrilación auricular permanente no anticoagulada"
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> str:
+    """Three notes: two with apixaban, one also with diseases of awkward names."""
+    write_documents(tmp_path, *(document(name, "b1-0", at=1) for name in "abc"))
+    medication = {"entity_type": "MEDICATION"}
+    write_spans(
+        tmp_path,
+        span("a", "b1-0", "Apixaban", **medication),
+        span("b", "b1-0", "apixaban", **medication),
+        span("c", "b1-0", "digoxina", **medication),
+        span("c", "b1-0", "HTA [/bold]", start=20),
+        span("c", "b1-0", LONG, start=40),
+        span("c", "b1-0", 'Fallo "renal",\nagudo\x1b[2J', start=200),
+    )
+    return str(tmp_path)
+
+
+def ask(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["query", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_an_answer_is_a_table_that_is_not_cut_where_it_is_no_terminal(output: str) -> None:
+    shown = ask(output, "SELECT text, start_offset FROM spans_current WHERE start_offset = 40")
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown.splitlines() if line[0] == "│"]
+    assert rows == [[LONG, "40"]]
+    assert "┃ text" in shown
+
+
+def test_values_are_shown_and_not_obeyed(output: str) -> None:
+    shown = ask(output, "SELECT text, NULL AS nothing FROM spans_current WHERE start_offset IN (20, 200)")
+    assert "HTA [/bold]" in shown
+    assert "\x1b" not in shown
+    assert "None" not in shown
+
+
+def test_csv_has_a_header_and_every_character(output: str) -> None:
+    told = ask(output, "SELECT doc_id, text FROM spans_current WHERE start_offset >= 40 ORDER BY start_offset", "--csv")
+    assert list(csv.reader(io.StringIO(told, newline=""))) == [
+        ["doc_id", "text"],
+        ["c", LONG],
+        ["c", 'Fallo "renal",\nagudo\x1b[2J'],
+    ]
+
+
+def test_top_counts_mentions_in_small_letters_most_frequent_first(output: str) -> None:
+    medications = "language,mention,mentions,records,mean_score\nes,apixaban,2,2,0.5\nes,digoxina,1,1,0.5\n"
+    assert ask(output, "--top", "medications", "--csv") == medications
+    assert ask(output, "--top", "medications", "--limit", "1", "--csv") == "".join(medications.splitlines(True)[:2])
+    assert "hta [/bold]" in ask(output, "--top", "diseases")
+
+
+def test_the_four_views_are_there(output: str) -> None:
+    for view in ("documents", "spans", "spans_current", "note_nlp"):
+        assert ask(output, f"SELECT count(*) > 0 AS some FROM {view}", "--csv") == "some\nTrue\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["OUTPUT", "SELEC 1"], "the SQL is wrong: Parser Error"),
+        (["OUTPUT", "SELECT nothing FROM spans"], "the SQL is wrong: Binder Error"),
+        (["OUTPUT", "SELECT * FROM spams"], "the SQL is wrong: Catalog Error"),
+        (["OUTPUT", "SELECT * FROM '/nowhere.csv'"], "the SQL is wrong: IO Error"),
+        (["OUTPUT"], "query: expected either an SQL query or --top"),
+        (["OUTPUT", "SELECT 1", "--top", "diseases"], "query: expected either an SQL query or --top"),
+        (["/nowhere", "SELECT 1"], "/nowhere: no documents table: expected the --output folder"),
+        (["OUTPUT/spans", "SELECT 1"], "OUTPUT/spans: no documents table"),
+    ],
+)
+def test_a_wrong_question_is_an_error_and_exit_code_2(output: str, arguments: list[str], said: str) -> None:
+    result = CliRunner().invoke(app, ["query", *(argument.replace("OUTPUT", output) for argument in arguments)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"error: {said.replace('OUTPUT', output)}")
+
+
+def test_an_error_over_rows_does_not_quote_them(output: str) -> None:
+    result = CliRunner().invoke(app, ["query", output, "SELECT CAST(text AS INTEGER) FROM spans"])
+    assert result.exit_code == 2
+    assert "ConversionException" in result.stderr
+    assert "try_cast" in result.stderr
+    assert "apixaban" not in result.stderr.lower()
+
+
+def test_what_top_can_count_is_named() -> None:
+    result = CliRunner().invoke(app, ["query", "out", "--top", "nurses"])
+    assert result.exit_code == 2
+    assert "'medications', 'diseases'" in result.stderr
