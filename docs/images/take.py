@@ -27,7 +27,7 @@ def main(output: Path) -> None:
         page = Path(scratch, "report.html")
         write_html_report(output, page, notes=NOTES)
         take(page, "report-light", width=1100, height=860)
-        take(page, "report-dark", width=1100, height=660, dark=True, section="reader")
+        take(page, "report-dark", width=1100, height=620, dark=True, section="reader")
         take(page, "report-phone", width=390, height=844, section="reader")
 
 

@@ -36,7 +36,7 @@ def test_control_characters_get_pictures_and_line_breaks_are_one_line_feed() -> 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("No fiebre. Toma apixaban\t5 mg. Vuelve.", ("Toma ", "apixaban", " 5 mg.")),
+        ("No fiebre. Sin dolor. Toma apixaban\t5 mg. Vuelve.", ("Toma ", "apixaban", " 5 mg.")),
         ("ANTECEDENTES\r\napixaban\r\nHTA", ("", "apixaban", "")),
         ("x" * 30 + " y" * 60 + " apixaban " + "z " * 80, ("…" + "y " * 54, "apixaban", " z" * 54 + "…")),
     ],
