@@ -1,0 +1,152 @@
+"""The records and mentions that the page's reader shows, as the data that its script reads.
+
+Contract
+- A record's text comes from the notes that were annotated, as `NOTES/<doc_id>.txt`, and only where its SHA-256 is the
+  one in the documents table: another text would be coloured in the wrong places. Where there is no text, it says why.
+- Texts are cut into pieces here, in code points: the script joins pieces and counts nothing.
+- What the script gets is JSON in which no character can end the script element or start a comment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from cardio_ner.document import Document, Span
+from cardio_ner.report.pieces import pieces, sentence, visible
+
+EXAMPLES = 2
+"""How many sentences are shown of a frequent mention."""
+_DOCUMENTS = """
+SELECT doc_id, coalesce(language, 'unknown'), status, reason, text_sha256
+FROM documents_latest WHERE doc_id IS NOT NULL ORDER BY doc_id
+"""
+_SPANS = """
+SELECT doc_id, start_offset, end_offset, entity_type, score, text
+FROM spans_current ORDER BY doc_id, start_offset, end_offset, entity_type
+"""
+_ESCAPES = str.maketrans({character: f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record of the reader: its text with the mentions, or why there is no text."""
+
+    doc_id: str
+    language: str
+    outcome: str
+    """Its status; of a rejection, the reason."""
+    mentions: tuple[tuple[Span, str], ...]
+    """Each with its text, as the spans table has it."""
+    text: str | None
+    without_text: str = ""
+
+
+@dataclass(slots=True)
+class _Group:
+    """Mentions of one type and language that are the same but for case and spaces, while they are gathered."""
+
+    place: int
+    forms: Counter[str] = field(default_factory=Counter)
+    seen: list[tuple[float, int, Span]] = field(default_factory=list)
+    """Score, record and mention, of records with text."""
+
+
+def read_records(tables: duckdb.DuckDBPyConnection, notes: Path | None) -> Sequence[Record]:
+    """Every document that has an identifier, in the identifiers' order. Needs the view `documents_latest`."""
+    mentions: dict[str, list[tuple[Span, str]]] = {}
+    for doc_id, start, end, entity_type, score, text in tables.execute(_SPANS).fetchall():
+        mentions.setdefault(doc_id, []).append((Span(start, end, entity_type, score), text))
+    records = []
+    for doc_id, language, status, reason, sha256 in tables.execute(_DOCUMENTS).fetchall():
+        text, without = _text(notes, doc_id, sha256)
+        outcome = f"{status}: {reason}" if reason else status
+        records.append(Record(doc_id, language, outcome, tuple(mentions.get(doc_id, ())), text, without))
+    return records
+
+
+def reader_json(records: Sequence[Record], types: Sequence[str]) -> str:
+    """The data of the script: see the shapes in page.js."""
+    groups: dict[tuple[str, str, str], _Group] = {}
+    told = [_as_json(number, record, groups) for number, record in enumerate(records)]
+    data = {
+        "types": types,
+        "languages": sorted({record.language for record in records}),
+        "groups": [
+            {
+                "type": types.index(key[0]),
+                "language": key[1],
+                "text": group.forms.most_common(1)[0][0],
+                "examples": list(_examples(group, records)),
+            }
+            for key, group in groups.items()
+        ],
+        "records": told,
+    }
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES)
+
+
+def _text(notes: Path | None, doc_id: str, sha256: str | None) -> tuple[str | None, str]:
+    """The record's text, or None and the reason."""
+    if notes is None:
+        return None, "The report was made without the folder of notes, so there is no text here."
+    try:
+        path = (notes / f"{doc_id}.txt").resolve()
+        content = path.read_bytes() if path.is_relative_to(notes.resolve()) else None
+    except (OSError, ValueError):  # an identifier need not be a name that a file can have
+        content = None
+    if content is None:
+        return None, "There is no file of this name in the folder of notes."
+    if hashlib.sha256(content).hexdigest() != sha256:
+        return None, "The file is not the text that was annotated (its SHA-256 is another): it has changed since."
+    try:
+        return content.decode("utf-8"), ""
+    except UnicodeDecodeError:
+        return None, "The file is not UTF-8."
+
+
+def _as_json(number: int, record: Record, groups: dict[tuple[str, str, str], _Group]) -> dict[str, Any]:
+    mentions = []
+    for span, text in record.mentions:
+        form = " ".join("".join(visible(text)).split()) or "␣"
+        key = (span.entity_type, record.language, form.lower())
+        group = groups.setdefault(key, _Group(len(groups)))
+        group.forms[form] += 1
+        if record.text is not None:
+            group.seen.append((span.score or 0.0, number, span))
+        mentions.append([group.place, None if span.score is None else round(span.score, 3)])
+    return {
+        "id": record.doc_id,
+        "language": record.language,
+        "outcome": record.outcome,
+        "mentions": mentions,
+        "pieces": list(_pieces(record)),
+        "without": record.without_text,
+    }
+
+
+def _pieces(record: Record) -> Iterator[list[Any]]:
+    """The text's pieces as they are shown, each with the mentions that cover it."""
+    if record.text is None:
+        return
+    shown = visible(record.text)
+    document = Document(record.doc_id, record.language, record.text, tuple(span for span, _ in record.mentions))
+    for piece in pieces(document):
+        yield ["".join(shown[piece.start : piece.end]), *piece.covered_by]
+
+
+def _examples(group: _Group, records: Sequence[Record]) -> Iterable[list[Any]]:
+    """Sentences of different records, the surest mentions first: the number of the record, then the three parts."""
+    shown: set[int] = set()
+    for _, number, span in sorted(group.seen, key=lambda seen: (-seen[0], seen[1], seen[2])):
+        text = records[number].text
+        if number not in shown and len(shown) < EXAMPLES and text is not None:
+            shown.add(number)
+            yield [number, *sentence(text, span.start, span.end)]
