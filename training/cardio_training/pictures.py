@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 from matplotlib import style
 from matplotlib.axes import Axes
@@ -27,7 +28,7 @@ CURVES = "curves.svg"
 FORMATS = (".svg", ".png")
 MARKERS = "osD^vPX<>p"
 MARKS_PER_CURVE = 12
-STYLE = [
+STYLE: list[str | dict[str, Any]] = [
     "default",
     "petroff10",
     {
@@ -102,7 +103,8 @@ def _draw_row(axes: Axes, places: Mapping[float, Summary], name: str, marker: st
     spreads = [summary.spread or 0.0 for summary in places.values()]
     bars = axes.errorbar(list(places), means, yerr=spreads, fmt=marker, markersize=7, capsize=3, label=name)
     runs = [(x, value) for x, summary in places.items() for value in summary.values]
-    axes.scatter(*zip(*runs, strict=True), s=9, marker=marker, alpha=0.6, color=bars.lines[0].get_color())
+    x, f1 = zip(*runs, strict=True)
+    axes.scatter(x, f1, s=9, marker=marker, alpha=0.6, color=bars.lines[0].get_color())
 
 
 def _save(figure: Figure, file: Path) -> None:

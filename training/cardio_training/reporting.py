@@ -16,7 +16,7 @@ Reporter = Literal["tensorboard"]
 
 def check_reporters(reporters: Sequence[Reporter]) -> None:
     """Raise ConfigError where a reporter's package is not installed: it is none of this project's requirements."""
-    from transformers.integrations import is_tensorboard_available
+    from transformers.integrations.integration_utils import is_tensorboard_available
 
     if "tensorboard" in reporters and not is_tensorboard_available():
         raise ConfigError("report_to tensorboard: expected its package: pip install tensorboard, or leave it out")
