@@ -13,17 +13,14 @@ from pyspark.sql import SparkSession
 from cardio_ner.report.tables import DOCUMENT_TYPES, SPAN_TYPES, open_tables
 from cardio_ner.spark import catalog, functions
 from hand_tables import document, rejected, span, write_documents, write_spans
+from pages import ROOT, blocks
 
-PAGE = (Path(__file__).parents[1] / "docs/sql.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
+PAGE = ROOT / "docs/sql.md"
 
 
 def columns(section: str) -> list[str]:
     """The names in the first column of a section's table."""
-    body = PAGE.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    body = PAGE.read_text(encoding="utf-8").split(f"\n## {section}\n")[1].split("\n## ")[0]
     cells = re.findall(r"^\| (.*?) \| [a-z, ]* \|", body, flags=re.MULTILINE)[1:]
     return [name for cell in cells for name in cell.split(", ")]
 
@@ -40,7 +37,7 @@ def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_query_answers_alike_in_both_engines(spark: SparkSession, out: Path) -> None:
     catalog.open_tables(spark, str(out))
-    queries = blocks("sql")
+    queries = blocks(PAGE, "sql")
     assert len(queries) >= 4
     for query in queries:
         in_duckdb = open_tables(out).execute(query).fetchall()
@@ -49,12 +46,12 @@ def test_every_query_answers_alike_in_both_engines(spark: SparkSession, out: Pat
 
 
 def test_the_query_for_another_duckdb_needs_nothing_but_the_folder(out: Path) -> None:
-    (query,) = blocks("sql duckdb")
+    (query,) = blocks(PAGE, "sql duckdb")
     assert sorted(duckdb.connect().sql(query).fetchall()) == [("es", "DISEASE", 1), ("es", "MEDICATION", 1)]
 
 
 def test_the_python_blocks_run(spark: SparkSession, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for code in blocks("python"):
+    for code in blocks(PAGE, "python"):
         here = code.replace('"out"', repr(str(out)))  # the session's own working folder is another
         exec(compile(here, "docs/sql.md", "exec"), {"spark": spark})
     assert "|       2|" in capsys.readouterr().out
@@ -63,7 +60,7 @@ def test_the_python_blocks_run(spark: SparkSession, out: Path, capsys: pytest.Ca
 def test_the_query_with_the_function_runs(spark: SparkSession) -> None:
     functions.register(spark)
     spark.sql("SELECT 'a' AS doc_id, 'Toma enalapril.' AS text, 'es' AS language").createOrReplaceTempView("notes")
-    (query,) = blocks("sql spark")
+    (query,) = blocks(PAGE, "sql spark")
     assert [(row.doc_id, row.status, row.text) for row in spark.sql(query).collect()] == [
         ("a", "annotated", "enalapril")
     ]
@@ -71,7 +68,7 @@ def test_the_query_with_the_function_runs(spark: SparkSession) -> None:
 
 def test_the_copy_into_a_lake_adds_each_committed_batch_once(spark: SparkSession, out: Path) -> None:
     """Into plain tables: the statements are any format's, its transactions are its own."""
-    statements = [statement for statement in "".join(blocks("sql lake")).split(";\n") if statement]
+    statements = [statement for statement in "".join(blocks(PAGE, "sql lake")).split(";\n") if statement]
     spark.sql("CREATE DATABASE lake")
     catalog.open_tables(spark, str(out))
     for table in ("documents", "spans"):

@@ -16,9 +16,10 @@ from cardio_ner.checkpoint import MANIFEST
 from cardio_ner.document import Document
 from cardio_ner.errors import ConfigError
 from cardio_ner.tagger import Tagger
-from cardio_training.comparing import as_comparison, group_runs, words_per_second
+from cardio_training.comparing import as_comparison, as_picture, group_runs, words_per_second
 from cardio_training.merging import merge
 from compare import main
+from svg_files import texts_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -42,7 +43,8 @@ def finished(two_group_checkpoint: Path, tmp_path: Path) -> Any:
 
 
 def test_runs_that_differ_in_fold_or_seed_alone_are_one_row_with_mean_and_deviation(finished: Any) -> None:
-    folds = [finished("a", 0.5), finished("b", 0.7, held_out_fold=1), finished("c", 0.9, held_out_fold=2, seed=14)]
+    folds = [finished("a", 0.5), finished("b", 0.7, held_out_fold=1, report_to=["tensorboard"])]
+    folds.append(finished("c", 0.9, held_out_fold=2, seed=14))
     other = finished("d", 0.25, base_encoder="new")
     rows = group_runs([folds[0], other / "checkpoint", *folds[1:]])
     assert [(row.base_encoder, row.folds, row.seeds) for row in rows] == [
@@ -55,6 +57,12 @@ def test_runs_that_differ_in_fold_or_seed_alone_are_one_row_with_mean_and_deviat
     assert "70.00 ± 20.00" in shown.get()
     assert "25.00" in shown.get()
     assert "1,234" in shown.get()
+    drawn = {name: scores["es/DISEASE"] for name, scores in as_picture(rows)}
+    assert list(drawn) == ["1. old (folds 0, 1, 2; seeds 13, 14)", "2. new (folds 0; seeds 13)"]
+    several, one = drawn.values()
+    assert several.values == pytest.approx((50, 70, 90))
+    assert (several.mean, several.spread) == pytest.approx((70, 20))
+    assert (one.values, one.mean, one.spread) == ((25.0,), 25.0, None)
 
 
 def test_merged_runs_make_a_row_with_the_seeds_of_their_parts(finished: Any, tmp_path: Path) -> None:
@@ -101,10 +109,12 @@ def test_the_speed_is_words_over_the_median_round_and_the_first_round_warms_up(
     assert words_per_second(rows, documents, rounds=3) == [1.0, 0.75]
 
 
-def test_the_command_prints_a_markdown_table(
-    finished: Any, official_data: Path, capsys: pytest.CaptureFixture[str]
+def test_the_command_prints_a_markdown_table_and_draws_the_rows(
+    finished: Any, official_data: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    main([finished("a", 0.5)], data=official_data, language="es", rounds=1, markdown=True)
+    plot = tmp_path / "runs.svg"
+    main([finished("a", 0.5)], data=official_data, language="es", rounds=1, plot=plot, markdown=True)
+    assert {"1. old (folds 0; seeds 13)", "es/DISEASE", "strict F1 (%)"} <= set(texts_of(plot))
     printed = capsys.readouterr().out.splitlines()
     header = next(line for line in printed if line.startswith("| base encoder"))
     assert [cell.strip() for cell in header.strip("|").split("|")] == [

@@ -32,6 +32,7 @@ from cardio_training.pretraining_recipe import PretrainingRecipe, read_pretraini
 from cardio_training.recipe import Recipe
 from cardio_training.run import train
 from cardio_training.starting import start_encoder
+from svg_files import curves_of, scaled, texts_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -73,6 +74,9 @@ def test_the_curves_hold_loss_and_accuracy_per_language_and_the_loss_falls(finis
     for language in ("es", "en", "it"):
         assert scored[-1][f"eval_{language}_loss"] < 0.7 * scored[0][f"eval_{language}_loss"]
         assert scored[-1][f"eval_{language}_accuracy"] > scored[0][f"eval_{language}_accuracy"]
+    losses = [(entry["step"], entry["eval_it_loss"]) for entry in scored]
+    assert scaled(losses) in curves_of(finished.output / "curves.svg")
+    assert {"step", "hidden tokens told right (%)"} <= set(texts_of(finished.output / "curves.svg"))
     with_the_encoder = json.loads((finished.output / "encoder/history.json").read_text())
     assert with_the_encoder[: len(history)] == history
 

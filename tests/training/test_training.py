@@ -17,11 +17,13 @@ from cardio_ner.errors import ConfigError, CorpusError
 from cardio_ner.evaluation import strict_score
 from cardio_ner.tagger import Tagger
 from cardio_training import run
+from cardio_training.curves import training_panels
 from cardio_training.dataset import IGNORED, documents_digest
 from cardio_training.provenance import check_fold_is_unseen
 from cardio_training.recipe import Recipe
 from cardio_training.run import build_model, train
 from cardio_training.trainer import grouped_loss, layered
+from svg_files import curves_of, scaled, texts_of
 from tiny_models import TWO_GROUPS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -115,6 +117,19 @@ def test_each_epoch_was_scored_and_the_history_kept(trained: Recipe) -> None:
     history = json.loads((trained.output / "history.json").read_text(encoding="utf-8"))
     assert sum("eval_strict_f1" in entry for entry in history) == N_EPOCHS
     assert any("loss" in entry or "train_loss" in entry for entry in history)
+
+
+def test_the_curves_of_the_history_are_drawn_beside_it(trained: Recipe) -> None:
+    history = json.loads((trained.output / "history.json").read_text(encoding="utf-8"))
+    picture = trained.output / "curves.svg"
+    panels = training_panels(history)
+    labels = {label for panel in panels for label in (panel.x_label, panel.y_label)}
+    assert labels == {"epoch", "loss (nats)", "strict F1 (%)", "learning rate"}
+    title = f"{trained.output.name}: es, fold 0 held out"
+    assert {title, *labels, "es/DISEASE", "es/MEDICATION", "mean"} <= set(texts_of(picture))
+    scores = [(entry["epoch"], entry["eval_es_DISEASE"]) for entry in history if "eval_es_DISEASE" in entry]
+    assert len(scores) == N_EPOCHS
+    assert scaled(scores) in curves_of(picture)
 
 
 def test_a_finished_run_gives_its_checkpoint_again_without_training(trained: Recipe, official_data: Path) -> None:

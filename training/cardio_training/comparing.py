@@ -24,8 +24,28 @@ from cardio_ner.document import Document
 from cardio_ner.errors import ConfigError
 from cardio_ner.tagger import Tagger
 
-OF_ONE_RUN = ("output", "held_out_fold", "seed")
+OF_ONE_RUN = ("output", "held_out_fold", "seed", "report_to")
 """Keys of a recipe in which the runs of one row may differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Strict F1 of one task over the runs of a row, in percent. `spread`: the standard deviation, None of one run."""
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Of all runs alike."""
+        return statistics.mean(self.values)
+
+    @property
+    def spread(self) -> float | None:
+        """The sample's, over folds and seeds."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2f}" if self.spread is None else f"{self.mean:.2f} ± {self.spread:.2f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +65,11 @@ class ComparedRuns:
     def seeds(self) -> str:
         """The seeds, such as `13`."""
         return ", ".join(sorted({seed for c in self.checkpoints for seed in _seeds(c.manifest.recipe)}))
+
+    @property
+    def summaries(self) -> dict[str, Summary]:
+        """F1 by task, as tables and pictures show it."""
+        return {task: Summary(tuple(100 * value for value in values)) for task, values in self.f1.items()}
 
 
 def group_runs(folders: Sequence[Path]) -> list[ComparedRuns]:
@@ -94,6 +119,14 @@ def words_per_second(rows: Sequence[ComparedRuns], documents: Sequence[Document]
     return [words / statistics.median(times) for times in seconds]
 
 
+def as_picture(rows: Sequence[ComparedRuns]) -> list[tuple[str, dict[str, Summary]]]:
+    """What a picture shows of each row, numbered as the table's: its name, and F1 by task."""
+    return [
+        (f"{number}. {row.base_encoder} (folds {row.folds}; seeds {row.seeds})", row.summaries)
+        for number, row in enumerate(rows, start=1)
+    ]
+
+
 def as_comparison(rows: Sequence[ComparedRuns], speeds: Sequence[float]) -> Table:
     """The rows in percent, for a terminal or, as Markdown, for a page."""
     tasks = list(dict.fromkeys(task for row in rows for task in row.f1))
@@ -101,11 +134,7 @@ def as_comparison(rows: Sequence[ComparedRuns], speeds: Sequence[float]) -> Tabl
     for column in table.columns[3:]:
         column.justify = "right"
     for row, speed in zip(rows, speeds, strict=True):
-        scores = [_mean_and_spread(row.f1[task]) if task in row.f1 else "" for task in tasks]
+        summaries = row.summaries
+        scores = [str(summaries[task]) if task in summaries else "" for task in tasks]
         table.add_row(row.base_encoder, row.folds, row.seeds, *scores, f"{speed:,.0f}")
     return table
-
-
-def _mean_and_spread(values: Sequence[float]) -> str:
-    mean = f"{100 * statistics.mean(values):.2f}"
-    return mean if len(values) == 1 else f"{mean} ± {100 * statistics.stdev(values):.2f}"

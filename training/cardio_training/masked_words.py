@@ -5,7 +5,6 @@ Contract: one device; batches without padding; a BERT with its head for masked w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,10 @@ import torch
 from torch.nn.functional import cross_entropy, pad
 from transformers import AutoModelForMaskedLM, PreTrainedModel, Trainer, TrainerCallback
 
+from cardio_training.curves import pretraining_panels
 from cardio_training.dataset import IGNORED
 from cardio_training.masking import RowsInOrder
+from cardio_training.pictures import keep_curves
 
 HIDDEN_STEP = 256
 """Hidden tokens of a batch are filled up to a multiple: where each step asks for logits of another size (200 MB), freed
@@ -67,14 +68,14 @@ def hidden_logits(model: Any, inputs: dict[str, torch.Tensor]) -> tuple[torch.Te
 
 
 class KeepCurves(TrainerCallback):
-    """Writes the run's history whenever it is scored: a run that is stopped has its curves too."""
+    """Writes the run's history and picture whenever it is scored: a run that is stopped has its curves too."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, folder: Path, title: str) -> None:
+        self.folder, self.title = folder, title
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         """Write all that was logged so far."""
-        self.path.write_text(json.dumps(state.log_history, indent=1), encoding="utf-8")
+        keep_curves(self.folder, state.log_history, pretraining_panels(state.log_history), title=self.title)
 
 
 class KeepEncoders(TrainerCallback):

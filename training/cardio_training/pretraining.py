@@ -2,8 +2,8 @@
 
 Contract
 - `pretrain(recipe)` leaves `output/encoder` (fp16 safetensors with the head for masked words, tokenizer,
-  `pretraining.json`, `history.json`). `output/history.json` holds the curves as they grow: the loss on what is learnt,
-  and per language loss and accuracy of hidden words in held-out texts.
+  `pretraining.json`, `history.json`). `output/history.json` holds the curves as they grow, and `output/curves.svg`
+  shows them: the loss on what is learnt, and per language loss and accuracy of hidden words in held-out texts.
 - An output folder belongs to one recipe: going on in it with another raises ConfigError naming the keys that differ.
 """
 
@@ -20,15 +20,16 @@ from transformers import AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokeni
 from cardio_ner.corpus.multicardioner import data_folder
 from cardio_ner.encoder import choose_device, choose_dtype, wrap_tokenizer
 from cardio_ner.errors import ConfigError
+from cardio_training.curves import HISTORY
 from cardio_training.masked_words import KeepCurves, KeepEncoders, MaskedWordTrainer
 from cardio_training.masking import MaskingCollator, RowsInOrder, word_starts
 from cardio_training.packing import PackedTexts, pack_texts
 from cardio_training.pretraining_recipe import PretrainingRecipe
+from cardio_training.reporting import check_reporters
 from cardio_training.saving import fast_tokenizer, git_commit, last_whole_checkpoint, save_fp16
 from cardio_training.starting import MANIFEST, START_KEYS, check_same_recipe, start_encoder
 
 STEPS_PER_LOG = 20
-HISTORY = "history.json"
 RUN_KEYS = START_KEYS | {
     "held_out_share", "row_tokens", "batch_rows", "tokens", "masking", "learning_rate", "warmup_share", "decay_share",
     "weight_decay",
@@ -38,6 +39,7 @@ RUN_KEYS = START_KEYS | {
 
 def pretrain(recipe: PretrainingRecipe, *, data: Path | None = None) -> Path:
     """Run the recipe (or go on with it) and return the encoder's folder."""
+    check_reporters(recipe.report_to)
     data = data_folder(data)
     if torch.cuda.device_count() > 1:
         raise ConfigError(f"{torch.cuda.device_count()} GPUs: pre-training takes one: set CUDA_VISIBLE_DEVICES=0")
@@ -109,6 +111,7 @@ def _trainer(
         recipe.masking,
         recipe.seed,
     )
+    title = f"{recipe.output.name}: masked words, {recipe.tokens:,} tokens"
     held_out = {code: RowsInOrder.held_out(texts, code, recipe.held_out_rows) for code in texts.languages()}
 
     def keep(folder: Path, copied: PreTrainedModel, step: int) -> None:
@@ -122,7 +125,7 @@ def _trainer(
         train_dataset=RowsInOrder.plan(texts, recipe.steps * recipe.batch_rows, recipe.seed),
         eval_dataset=next(iter(held_out.values())),
         data_collator=collator,
-        callbacks=[KeepCurves(recipe.output / HISTORY), KeepEncoders(kept, keep)],
+        callbacks=[KeepCurves(recipe.output, title), KeepEncoders(kept, keep)],
     )
 
 
@@ -148,7 +151,7 @@ def _arguments(recipe: PretrainingRecipe, *, score_first: bool) -> TrainingArgum
         save_total_limit=2,
         logging_steps=STEPS_PER_LOG,
         seed=recipe.seed,
-        report_to=[],
+        report_to=list(recipe.report_to),
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
     )

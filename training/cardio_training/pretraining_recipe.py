@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from cardio_ner.config import read_config
 from cardio_ner.corpus.multicardioner import N_FOLDS
+from cardio_training.reporting import Reporter
 
 Language = Literal["es", "en", "it"]
 Weight = Annotated[float, Field(ge=0, le=100)]
@@ -65,7 +66,8 @@ class PretrainingRecipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     output: Path
-    """Folder of the run: `start/` (the carried-over encoder), `tokens/`, `trainer/` (resumable state), `encoder/`."""
+    """Folder of the run: `start/` (the carried-over encoder), `tokens/`, `trainer/` (resumable state), `encoder/`,
+    `history.json` and `curves.svg` (the curves)."""
     base_encoder: str
     """Hub name, folder, or `package:name/folder` of the encoder that is carried over."""
     vocabulary: VocabularyRecipe | None = VocabularyRecipe()
@@ -95,6 +97,8 @@ class PretrainingRecipe(BaseModel):
     score_every_tokens: int = Field(5_000_000, ge=1)
     keep_at: tuple[float, ...] = ()
     """Shares of the run after which the encoder of that moment is kept, as `encoder-33` for 0.33."""
+    report_to: tuple[Reporter, ...] = ()
+    """`[tensorboard]` also writes the curves as they grow below `trainer/runs`, or to TENSORBOARD_LOGGING_DIR."""
     seed: int = 13
     licence: str = "Apache-2.0 (weights)"
 

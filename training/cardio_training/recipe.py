@@ -17,6 +17,7 @@ from cardio_ner.document import LANGUAGES
 from cardio_ner.errors import ConfigError
 from cardio_ner.tags import TagScheme
 from cardio_ner.windows import check_window
+from cardio_training.reporting import Reporter
 
 
 class Recipe(BaseModel):
@@ -25,7 +26,8 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     output: Path
-    """Folder of the run: `trainer/` (resumable state), `checkpoint/` (what is used), `history.json` (the curves)."""
+    """Folder of the run: `trainer/` (resumable state), `checkpoint/` (what is used), `history.json` and `curves.svg`
+    (the curves)."""
     base_encoder: str
     """Hub name, folder, `package:name/folder`, or the `checkpoint` folder of an earlier run (its head is kept for
     the label groups that both have)."""
@@ -74,6 +76,8 @@ class Recipe(BaseModel):
     averaged_epochs: int = Field(1, ge=1)
     """Weights are the mean of those after this many last epochs; 1 takes the best epoch, or the last if none is
     scored."""
+    report_to: tuple[Reporter, ...] = ()
+    """`[tensorboard]` also writes the curves as they grow below `trainer/runs`, or to TENSORBOARD_LOGGING_DIR."""
     seed: int = 13
     licence: str = "Apache-2.0 (weights); trained on MultiCardioNER, CC BY 4.0"
 

@@ -1,13 +1,12 @@
 """One training run: recipe in, checkpoint with manifest out. Resumes where a killed run stopped.
 
 Contract: `train(recipe)` leaves `output/checkpoint` (fp16 safetensors, tokenizer, cardio_ner.json with what was read
-and the scores of the fold held out) and `output/history.json`. A fold that the base or a teacher has learnt is refused
-before anything is trained.
+and the scores of the fold held out), `output/history.json` and its picture, `output/curves.svg` (a run of no epochs
+learns nothing and has none). A fold that the base or a teacher has learnt is refused before anything is trained.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,12 +28,15 @@ from cardio_ner.document import Document
 from cardio_ner.encoder import choose_dtype, wrap_tokenizer
 from cardio_ner.tags import TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
+from cardio_training.curves import training_panels
 from cardio_training.dataset import Collator, EncodingReport, Example, WindowDataset
 from cardio_training.judging import score_checkpoint
 from cardio_training.merging import average_into, last_epochs
+from cardio_training.pictures import keep_curves
 from cardio_training.provenance import check_fold_is_unseen, training_data_of
 from cardio_training.recipe import Recipe
 from cardio_training.replacement import MentionReplacer
+from cardio_training.reporting import check_reporters
 from cardio_training.saving import fast_tokenizer, git_commit, last_whole_checkpoint, save_fp16
 from cardio_training.soft_labels import soft_examples
 from cardio_training.splits import Split, examples_of
@@ -48,6 +50,7 @@ of everything (measured: docs/accuracy.md)."""
 
 def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     """Run the recipe (or go on with it) and return the checkpoint's folder."""
+    check_reporters(recipe.report_to)
     check_fold_is_unseen(recipe)
     set_seed(recipe.seed)
     data = data_folder(data)
@@ -66,8 +69,15 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     folder = save_fp16(recipe.output / "checkpoint", trainer.model, tokenizer, texts)
     if recipe.held_out_fold is not None:
         score_checkpoint(folder, recipe.held_out_fold, data)
-    (recipe.output / "history.json").write_text(json.dumps(trainer.state.log_history, indent=1), encoding="utf-8")
+    history = trainer.state.log_history
+    keep_curves(recipe.output, history, training_panels(history), title=_title(recipe))
     return folder
+
+
+def _title(recipe: Recipe) -> str:
+    """What the run's picture is called."""
+    fold = "no fold held out" if recipe.held_out_fold is None else f"fold {recipe.held_out_fold} held out"
+    return f"{recipe.output.name}: {', '.join(recipe.languages)}, {fold}"
 
 
 def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
@@ -127,39 +137,46 @@ def _trainer(
         if split.held_out and name in split.corpus.annotated
     }
     steps = math.ceil(len(examples) / recipe.batch_windows) * recipe.epochs
-    scored = "epoch" if held_out else "no"
-    arguments = TrainingArguments(
-        output_dir=str(recipe.output / "trainer"),
-        num_train_epochs=recipe.epochs,
-        learning_rate=recipe.learning_rate,
-        per_device_train_batch_size=recipe.batch_windows,
-        warmup_steps=int(recipe.warmup_fraction * steps),
-        weight_decay=recipe.weight_decay,
-        optim="adamw_torch_fused",
-        use_cpu=not torch.cuda.is_available(),
-        bf16=choose_dtype("auto", model.device) == torch.bfloat16,
-        eval_strategy=scored,
-        save_strategy="epoch",
-        save_total_limit=max(2, recipe.averaged_epochs),
-        load_best_model_at_end=bool(held_out) and recipe.averaged_epochs == 1,
-        metric_for_best_model="strict_f1" if held_out else None,
-        greater_is_better=True if held_out else None,
-        logging_steps=50,
-        seed=recipe.seed,
-        report_to=[],
-        remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
-    )
     wrapped = wrap_tokenizer(tokenizer)
     return NerTrainer(
         recipe=recipe,
         tokenizer=wrapped,
         held_out=held_out,
         model=model,
-        args=arguments,
+        args=_arguments(
+            recipe,
+            warmup_steps=int(recipe.warmup_fraction * steps),
+            bf16=choose_dtype("auto", model.device) == torch.bfloat16,
+            scored=bool(held_out),
+        ),
         train_dataset=WindowDataset(examples),
         eval_dataset=WindowDataset([]),
         data_collator=_collator(recipe, wrapped, tokenizer.mask_token_id, examples),
+    )
+
+
+def _arguments(recipe: Recipe, *, warmup_steps: int, bf16: bool, scored: bool) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(recipe.output / "trainer"),
+        num_train_epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate,
+        per_device_train_batch_size=recipe.batch_windows,
+        warmup_steps=warmup_steps,
+        weight_decay=recipe.weight_decay,
+        optim="adamw_torch_fused",
+        use_cpu=not torch.cuda.is_available(),
+        bf16=bf16,
+        eval_strategy="epoch" if scored else "no",
+        save_strategy="epoch",
+        save_total_limit=max(2, recipe.averaged_epochs),
+        load_best_model_at_end=scored and recipe.averaged_epochs == 1,
+        metric_for_best_model="strict_f1" if scored else None,
+        greater_is_better=True if scored else None,
+        logging_steps=50,
+        seed=recipe.seed,
+        report_to=list(recipe.report_to),
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
     )
 
 

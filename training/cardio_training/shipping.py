@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined
 
 from cardio_ner.checkpoint import MANIFEST, WEIGHTS, Checkpoint, Manifest
 from cardio_ner.errors import ConfigError
-from cardio_training.pretraining import HISTORY
+from cardio_training.curves import HISTORY
 from cardio_training.provenance import unlabelled_files, unseen_fold
 from cardio_training.starting import MANIFEST as PRETRAINING
 
