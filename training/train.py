@@ -1,4 +1,4 @@
-"""Train a checkpoint from a recipe: `python training/train.py conf/training/es.yaml`.
+"""Train a checkpoint from a recipe: `python training/train.py conf/training/joint.yaml`.
 
 Resumes a run that was stopped. `--set key=value` overrides a key of the recipe (YAML values), for experiments.
 """
@@ -16,7 +16,7 @@ from cardio_training.run import train
 
 
 def main(
-    recipe: Annotated[Path, typer.Argument(help="YAML recipe, such as conf/training/es.yaml")],
+    recipe: Annotated[Path, typer.Argument(help="YAML recipe, such as conf/training/joint.yaml")],
     data: Annotated[
         Path | None, typer.Option(help="Folder that holds multicardioner/; default: CARDIO_NER_DATA")
     ] = None,

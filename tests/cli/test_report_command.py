@@ -26,3 +26,28 @@ def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["report", str(tmp_path)])
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"error: {tmp_path}: no documents table")
+
+
+def test_with_a_file_it_writes_a_page_that_has_the_records_or_counts_only(notes_output: Path, tmp_path: Path) -> None:
+    def written(name: str, *options: str) -> tuple[str, str]:
+        file = tmp_path / name
+        result = CliRunner().invoke(app, ["report", str(notes_output), "--output", str(file), *options])
+        assert (result.exit_code, result.stdout) == (0, ""), result.output
+        return file.read_text(encoding="utf-8"), result.stderr
+
+    page, told = written("page.html", "--notes", str(NOTES))
+    assert "goal INR" in page
+    assert told.startswith(f"{tmp_path}/page.html: ")
+    assert "the text of " in told
+    counts, told = written("counts.html", "--notes", str(NOTES), "--no-text")
+    assert "goal INR" not in counts
+    assert "warfarin" not in counts.lower()
+    assert "counts only" in told
+
+
+def test_options_of_the_other_kind_of_report_are_refused(notes_output: Path, tmp_path: Path) -> None:
+    for options in (["--no-text"], ["--output", str(tmp_path / "a.html"), "--doc-id", "es/a"]):
+        result = CliRunner().invoke(app, ["report", str(notes_output), *options])
+        assert result.exit_code == 2
+        assert "expected with" in result.stderr
+    assert not (tmp_path / "a.html").exists()

@@ -105,7 +105,7 @@ class Recipe(BaseModel):
 
 def read_recipe(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
     """The recipe of a YAML file, with `key: value` overrides of the command line. Raises ConfigError."""
-    return read_config(path, Recipe, overrides or {}, example="conf/training/es.yaml")
+    return read_config(path, Recipe, overrides or {}, example="conf/training/joint.yaml")
 
 
 def parse_overrides(items: list[str] | None) -> dict[str, Any]:
