@@ -32,6 +32,7 @@ demo: setup ## Annotate examples/notes on a local Spark, then show tables and a 
 	    --driver-java-options -Dlog4j2.configurationFile=conf/spark/log4j2-quiet.properties \
 	    jobs/annotate.py --input examples/notes --output build/demo
 	@$(BIN)/cardio-ner report build/demo --notes examples/notes
+	@$(BIN)/cardio-ner report build/demo --notes examples/notes --output build/demo/report.html
 	@echo 'The Spanish checkpoint that ships finds diseases and medications; the English and Italian ones, medications.'
 
 # Spark's --py-files takes a .zip, and no .whl: a wheel is one.
