@@ -41,7 +41,7 @@ def test_every_point_is_drawn_where_its_numbers_say(tmp_path: Path) -> None:
 
 def test_the_same_numbers_give_the_same_bytes_whatever_the_callers_settings(tmp_path: Path) -> None:
     draw_curves(PANELS, tmp_path / "a.svg", title="es")
-    with matplotlib.rc_context({"font.size": 30.0, "lines.marker": "x"}):
+    with matplotlib.rc_context({"lines.linewidth": 9.0, "svg.hashsalt": "other"}):
         before = dict(matplotlib.rcParams)
         draw_curves(PANELS, tmp_path / "b.svg", title="es")
         assert dict(matplotlib.rcParams) == before
