@@ -100,8 +100,13 @@ def test_a_reader_that_goes_away_is_no_error(program: Run, output: Path) -> None
 def test_an_interrupt_ends_with_130(output: Path, tmp_path: Path) -> None:
     waiting = tmp_path / "pipe"
     os.mkfifo(waiting)
-    process = subprocess.Popen([sys.executable, "-m", "cardio_ner", "tag", str(waiting)], stderr=subprocess.PIPE)
-    with waiting.open("w"):  # opens once the program reads
+    # Where the tests run in a shell's background, interrupts are ignored, and programs inherit that.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cardio_ner", "tag", str(waiting)],
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    with process, waiting.open("w"):  # opens once the program reads
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
