@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from awkward_texts import awkward_texts
@@ -11,6 +11,7 @@ from cardio_ner.document import Document, Span
 from cardio_ner.report.pieces import pieces, sentence, visible
 
 
+@settings(deadline=None)
 @given(awkward_texts, st.data())
 def test_the_pieces_are_the_record_and_each_mention_is_the_pieces_it_covers(text: str, data: st.DataObject) -> None:
     cuts = data.draw(st.lists(st.tuples(st.integers(0, len(text)), st.integers(0, len(text))), max_size=6))
