@@ -93,7 +93,12 @@ def test_one_that_learnt_every_document_ships_with_the_scores_and_temperatures_o
     told = SCORES | {"measured_on": Checkpoint.open(twin).model_id, "held_out_fold": 0}
     assert shipped.manifest.dev_scores == told
     card = (shipped.folder / "README.md").read_text(encoding="utf-8")
-    for part in ("held nothing of cardioccc_dev out", f"model `{told['measured_on']}`", "| es/DISEASE | 75.00 |", "by temperature"):
+    for part in (
+        "held nothing of cardioccc_dev out",
+        f"model `{told['measured_on']}`",
+        "| es/DISEASE | 75.00 |",
+        "by temperature",
+    ):
         assert part in card
     with pytest.raises(ConfigError, match="expected a twin with scores on a fold"):
         ship(whole, tmp_path / "it", recipe_file="", twin=whole)
