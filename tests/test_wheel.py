@@ -50,7 +50,8 @@ def test_the_wheel_tags_offline_from_another_folder(environment: Path, tmp_path:
 def test_the_library_comes_from_the_wheel_and_carries_its_data(environment: Path, tmp_path: Path) -> None:
     code = (
         "import cardio_ner, pathlib; folder = pathlib.Path(cardio_ner.__file__).parent; print(folder);"
-        "print(sorted(str(p.relative_to(folder)) for p in folder.rglob('*') if p.suffix in ('.safetensors', '.sql')))"
+        "print(sorted(str(p.relative_to(folder)) for p in folder.rglob('*') "
+        "if p.suffix in ('.safetensors', '.sql', '.jinja', '.css', '.js')))"
     )
     command = [environment / "bin/python", "-c", code]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE, check=True)
@@ -58,7 +59,8 @@ def test_the_library_comes_from_the_wheel_and_carries_its_data(environment: Path
     assert Path(where).is_relative_to(environment)
     for name in ("models/es/model.safetensors", "models/en/model.safetensors", "models/it/model.safetensors"):
         assert name in carried
-    assert "sql/top_mentions.sql" in carried
+    for name in ("sql/top_mentions.sql", "report/html/page.html.jinja", "report/html/page.css", "report/html/page.js"):
+        assert name in carried
 
 
 def test_the_core_imports_neither_torch_nor_transformers_nor_pyspark(environment: Path, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_mentions_are_the_same_but_for_case_and_spaces_and_examples_come_from_di
     for doc_id, text in texts.items():
         write_note(tmp_path, doc_id, text.encode())
         write_documents(tmp_path / "out", document(doc_id, "b1-0", at=1, text=text))
-    for doc_id, start, mention, score in (("a", 5, "AAS", 0.6), ("a", 16, "aas", 0.9), ("b", 6, "aas", 0.8)):
+    for doc_id, start, mention, score in (("a", 5, "AAS", 0.6), ("a", 16, "aas", 0.9), ("b", 6, "aas", 0.5)):
         write_spans(tmp_path / "out", span(doc_id, "b1-0", mention, of=texts[doc_id], start=start, score=score))
     (group,) = data_of(records_of(tmp_path / "out", tmp_path / "notes"))["groups"]
     assert group["text"] == "aas"

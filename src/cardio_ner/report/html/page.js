@@ -71,11 +71,12 @@ function prepareFilters() {
   byId("least").addEventListener("input", readFields);
   byId("search").addEventListener("input", readFields);
   byId("filters").addEventListener("submit", (event) => event.preventDefault());
-  byId("filters").addEventListener("reset", () => setTimeout(() => {
+  byId("show-all").addEventListener("click", () => {
+    byId("filters").reset();
     data.types.forEach((_, type) => state.types.add(type));
     for (const code of data.languages) state.languages.add(code);
     readFields();
-  }));
+  });
   byId("more").addEventListener("click", () => {
     const next = state.rows;
     state.rows += 50;

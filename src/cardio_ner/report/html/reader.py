@@ -14,7 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import duckdb
@@ -97,9 +97,10 @@ def _text(notes: Path | None, doc_id: str, sha256: str | None) -> tuple[str | No
     """The record's text, or None and the reason."""
     if notes is None:
         return None, "The report was made without the folder of notes, so there is no text here."
+    name = PurePosixPath(f"{doc_id}.txt")
+    leads_out = name.is_absolute() or ".." in name.parts
     try:
-        path = (notes / f"{doc_id}.txt").resolve()
-        content = path.read_bytes() if path.is_relative_to(notes.resolve()) else None
+        content = None if leads_out else (notes / name).read_bytes()
     except (OSError, ValueError):  # an identifier need not be a name that a file can have
         content = None
     if content is None:

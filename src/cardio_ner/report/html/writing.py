@@ -93,16 +93,9 @@ def _page(
     """The page; `records` is None where it is to have counts only."""
     types = _types(counts)
     script, style = _resource("page.js") + _resource("reader.js"), _resource("page.css")
-    values: dict[str, Any] = {
+    values = _numbers(counts, types) | {
         "name": name,
-        "counts": counts,
         "run": run,
-        "types": types,
-        "kinds": {kind: f"type{place % COLOURS}" for place, kind in enumerate(types)},
-        "outcomes": _by_language({(o.reason or o.status, o.language): o.documents for o in counts.outcomes}),
-        "found": _by_language({(f.entity_type, f.language): f.mentions for f in counts.found}),
-        "per_document": charts.mentions_per_document(counts.documents_by_mentions),
-        "scores": charts.scores({kind: counts.scores.get(kind, {}) for kind in types}),
         "pace": speed,
         "records": records,
         "texts": sum(record.text is not None for record in records or ()),
@@ -115,10 +108,23 @@ def _page(
         "negation_note": NEGATION_NOTE,
         "version": version("cardio-ner"),
         "made": datetime.now(UTC),
-        "chart": charts,
     }
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return template.from_string(_resource("page.html.jinja")).render(values)
+
+
+def _numbers(counts: Counts, types: Sequence[str]) -> dict[str, Any]:
+    """What the template needs of the counts: as they are, by language, and drawn."""
+    return {
+        "counts": counts,
+        "types": types,
+        "kinds": {kind: f"type{place % COLOURS}" for place, kind in enumerate(types)},
+        "outcomes": _by_language({(o.reason or o.status, o.language): o.documents for o in counts.outcomes}),
+        "found": _by_language({(f.entity_type, f.language): f.mentions for f in counts.found}),
+        "per_document": charts.mentions_per_document(counts.documents_by_mentions),
+        "scores": charts.scores({kind: counts.scores.get(kind, {}) for kind in types}),
+        "chart": charts,
+    }
 
 
 def _types(counts: Counts) -> list[str]:
