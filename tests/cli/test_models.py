@@ -30,6 +30,7 @@ def test_the_json_is_what_the_manifests_say() -> None:
             "entity_types": list(checkpoint.scheme.entity_types),
             "strict_f1": checkpoint.manifest.dev_scores["strict_f1"],
             "scored_on": checkpoint.manifest.dev_scores["data"],
+            "scored_model_id": checkpoint.manifest.dev_scores["measured_on"],
             "model_id": checkpoint.model_id,
             "weights_bytes": (checkpoint.folder / "model.safetensors").stat().st_size,
             "licence": checkpoint.manifest.licence,
@@ -47,6 +48,7 @@ def test_the_table_has_a_row_for_each_and_says_what_the_scores_are() -> None:
         for task, f1 in checkpoint.manifest.dev_scores["strict_f1"].items():
             assert f"{task} {100 * f1:.2f}" in shown
     assert "a development score, not a test score" in shown
+    assert "twins, made alike, that never saw these documents" in shown
 
 
 def test_a_model_of_the_hub_is_fetched_once_and_without_pickles(

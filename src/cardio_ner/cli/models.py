@@ -37,6 +37,8 @@ def models(
     _print_table(facts)
     for measured_on in dict.fromkeys(fact["scored_on"] for fact in facts):
         typer.echo(f"Strict F1 on {measured_on}: a development score, not a test score (docs/accuracy.md).")
+    if any(fact["scored_model_id"] != fact["model_id"] for fact in facts):
+        typer.echo("It is that of twins, made alike, that never saw these documents: what ships has learnt them too.")
 
 
 @app.command()
@@ -61,6 +63,7 @@ def _facts(name: str, checkpoint: Checkpoint) -> dict[str, Any]:
         "entity_types": list(checkpoint.scheme.entity_types),
         "strict_f1": manifest.dev_scores.get("strict_f1", {}),
         "scored_on": manifest.dev_scores.get("data", ""),
+        "scored_model_id": manifest.dev_scores.get("measured_on", checkpoint.model_id),
         "model_id": checkpoint.model_id,
         "weights_bytes": sum(path.stat().st_size for path in checkpoint.folder.glob("*.safetensors")),
         "licence": manifest.licence,
