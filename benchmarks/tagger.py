@@ -55,7 +55,7 @@ def main(
     texts = [path.read_bytes().decode("utf-8") for path in sorted(NOTES.glob("*.txt"))] * copies
     words = sum(len(text.split()) for text in texts)
     tagger = Tagger.load("en", device="cpu")
-    dtype = tagger.encoder.model.dtype
+    dtype = tagger.encoder.engine.dtype
     documents = [Document(str(i), "en", text) for i, text in enumerate(texts)]
     candidates: dict[str, Callable[[], object]] = {
         f"Tagger, {dtype}": lambda: list(tagger.tag(documents)),

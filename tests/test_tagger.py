@@ -2,7 +2,7 @@
 
 import dataclasses
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -94,13 +94,13 @@ def test_a_long_document_goes_through_in_bounded_batches(tagger: Tagger, monkeyp
     text = (CLINICAL_TEXT + "\r\n") * (300_000 // len(CLINICAL_TEXT))
     tagger = dataclasses.replace(tagger, window_tokens=128, overlap_tokens=32)
     costs: list[int] = []
-    plain = Encoder.log_probabilities
+    plain = Encoder.launch
 
-    def watched(self: Encoder, rows: list[np.ndarray]) -> list[np.ndarray]:
-        costs.append(len(rows) * (max(map(len, rows)) + 2))
-        return plain(self, rows)
+    def watched(self: Encoder, rows: list[np.ndarray], wanted: list[np.ndarray]) -> Callable[[], list[np.ndarray]]:
+        costs.append(sum(len(row) + 2 for row in rows))
+        return plain(self, rows, wanted)
 
-    monkeypatch.setattr(Encoder, "log_probabilities", watched)
+    monkeypatch.setattr(Encoder, "launch", watched)
     (small,) = with_budget(tagger, 512).tag_counted([doc(text)])
     assert max(costs) <= 512
     (large,) = with_budget(tagger, 8192).tag_counted([doc(text)])
@@ -114,15 +114,15 @@ def test_a_long_document_goes_through_in_bounded_batches(tagger: Tagger, monkeyp
 def give_it_memory_for(monkeypatch: pytest.MonkeyPatch, n_rows: int) -> list[int]:
     """An encoder that runs out of memory above that many rows; returns the rows of every call."""
     calls: list[int] = []
-    plain = Encoder.log_probabilities
+    plain = Encoder.launch
 
-    def bounded(self: Encoder, rows: list[np.ndarray]) -> list[np.ndarray]:
+    def bounded(self: Encoder, rows: list[np.ndarray], wanted: list[np.ndarray]) -> Callable[[], list[np.ndarray]]:
         calls.append(len(rows))
         if len(rows) > n_rows:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return plain(self, rows)
+        return plain(self, rows, wanted)
 
-    monkeypatch.setattr(Encoder, "log_probabilities", bounded)
+    monkeypatch.setattr(Encoder, "launch", bounded)
     return calls
 
 
@@ -142,7 +142,7 @@ def test_a_device_without_memory_for_the_smallest_batch_is_given_up(
     tagger: Tagger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give_it_memory_for(monkeypatch, 0)
-    with pytest.raises(DeviceError, match=r"out of memory on a batch of \d+ x 24 tokens: expected room") as caught:
+    with pytest.raises(DeviceError, match=r"on a batch of \d+ tokens, \d+ rows of 24 at most: expected room") as caught:
         list(tagger.tag([doc(CLINICAL_TEXT * 40)]))
     assert "Paciente" not in str(caught.value)
 
