@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from cardio_ner.checkpoint import Boundaries, Checkpoint, packaged_model
-from cardio_ner.decoding import best_legal_path, tempered, unit_certainty
+from cardio_ner.decoding import best_legal_path, unit_certainty
 from cardio_ner.document import LANGUAGES, Document, Span
 from cardio_ner.encoder import Encoder
 from cardio_ner.engine.contract import Engine, Positions, Row
@@ -169,7 +169,7 @@ class Tagger:
             logp = logp_UK[:, columns]
             path = best_legal_path(logp, group)
             tags.append(path)
-            scores.append(unit_certainty(tempered(logp, temperature) if temperature != 1 else logp, path, group))
+            scores.append(unit_certainty(logp, path, group, temperature=temperature))
         return scheme.decode(np.stack(tags), tokens.starts[units], tokens.ends[last], np.stack(scores))
 
 
