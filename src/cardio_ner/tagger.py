@@ -7,8 +7,8 @@ Contract
 - Nothing is truncated: a text longer than a window is read in overlapping windows.
 - A device that runs out of memory gets smaller batches, down to the smallest there is; then DeviceError. The texts
   read next begin with the whole budget again: what filled the device may have gone.
-- Memory: texts are read ahead up to LOOK_AHEAD_CHARS (or one longer document), logits live for one batch, and
-  K float32 per token of the texts read ahead remain.
+- Memory: texts are read ahead up to twice LOOK_AHEAD_CHARS (or one longer document), logits live for IN_FLIGHT
+  batches, and K float32 per token of the texts at hand remain.
 - Same checkpoint, same document, any company: the same spans, in bf16 too (see `engine`); scores within 0.02.
 - A mention's score is the least probability over its units (tokens or words), each that of the unit's tag; for the
   last unit, also the probability that the mention does not go on. The checkpoint's temperatures, if it has any, make
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,8 +97,7 @@ class Tagger:
 
     def tag_counted(self, documents: Iterable[Document]) -> Iterator[TaggedDocument]:
         """As `tag`, with token counts."""
-        for group in _read_ahead(documents):
-            tokens = self.encoder.tokenizer([document.text for document in group])
+        for group, tokens in self._tokenised(documents):
             units = [self._units(its) for its in tokens]
             for document, its, places, logp_UK in zip(group, tokens, units, self._run(tokens, units), strict=True):
                 spans = self._spans(document, its, places, logp_UK)
@@ -105,9 +105,21 @@ class Tagger:
 
     def label_probabilities(self, documents: Iterable[Document]) -> Iterator[tuple[Document, Tokens, Floats]]:
         """Each document with its tokens and the log-probabilities [T, K] of their labels, normalised within groups."""
-        for group in _read_ahead(documents):
-            tokens = self.encoder.tokenizer([document.text for document in group])
+        for group, tokens in self._tokenised(documents):
             yield from zip(group, tokens, self._run(tokens, [np.arange(len(its)) for its in tokens]), strict=True)
+
+    def _tokenised(self, documents: Iterable[Document]) -> Iterator[tuple[list[Document], list[Tokens]]]:
+        """Documents with their tokens, group by group; while one is with the encoder, another thread tokenises the
+        next. (Documents are read in the caller's own: a database's cursor may refuse another.)"""
+        with ThreadPoolExecutor(1) as thread:
+            waiting: deque[tuple[list[Document], Future[list[Tokens]]]] = deque()
+            for group in _read_ahead(documents):
+                waiting.append((group, thread.submit(self.encoder.tokenizer, [document.text for document in group])))
+                if len(waiting) > 1:
+                    ready, tokens = waiting.popleft()
+                    yield ready, tokens.result()
+            for ready, tokens in waiting:
+                yield ready, tokens.result()
 
     def spans(self, document: Document, tokens: Tokens, logp_TK: Floats) -> list[Span]:
         """The mentions of a document, from what `label_probabilities` gives of it."""

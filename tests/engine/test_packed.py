@@ -1,5 +1,6 @@
 """The packed engine gives what the plain model gives: rows of all lengths, wanted or not, in any company."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +20,20 @@ from transformers import (
 )
 
 from cardio_ner.checkpoint import Checkpoint, packaged_model
-from cardio_ner.encoder import choose_engine, load_model, wrap_tokenizer
+from cardio_ner.document import Document
+from cardio_ner.encoder import Encoder, choose_engine, load_model, wrap_tokenizer
 from cardio_ner.engine.attention import RowLengths, by_length
 from cardio_ner.engine.contract import MIN_TOKENS
 from cardio_ner.engine.linear import Linear, onednn_takes
 from cardio_ner.engine.packed import PackedBert, is_packable
 from cardio_ner.engine.padded import PaddedModel
+from cardio_ner.tagger import Tagger
+from cardio_ner.tokenization import DocumentTokenizer
 from tiny_models import tiny_tokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+WRAPPING = ("backend", "prefix_ids", "suffix_ids", "pad_id")
 SIZE = {
     "vocab_size": 50,
     "hidden_size": 32,
@@ -124,6 +129,29 @@ def test_what_ships_takes_the_packed_path_and_finds_what_the_plain_one_finds(lan
     assert (packed - plain).abs().max() < 1e-3
 
 
+@pytest.mark.parametrize("language", ["es", "en", "it"])
+def test_what_ships_finds_the_same_by_both_paths_in_texts_of_all_lengths(language: str) -> None:
+    """Engine, words tokenised once, wanted tokens alone, beside: padded batches, whole texts, every token."""
+    folder = Path(__file__).parents[2] / "examples/notes" / language
+    note = "\n".join(path.read_bytes().decode() for path in sorted(folder.glob("*.txt"))[:2])
+    lengths = [1, 2, 5, *range(10, 400, 37), *range(400, len(note), 911), len(note)]
+    documents = [Document(str(n), language, note[:n]) for n in lengths]
+    fast = Tagger.load(language, device="cpu", precision="fp32")
+    tokenizer = DocumentTokenizer(**{name: getattr(fast.encoder.tokenizer, name) for name in WRAPPING})
+    object.__setattr__(tokenizer, "word_by_word", False)
+    cpu = torch.device("cpu")
+    model = load_model(Checkpoint.open(packaged_model(language)), device=cpu, dtype=torch.float32)
+    plain = replace(fast, encoder=Encoder(PaddedModel(model, 0), tokenizer, fast.encoder.scheme))
+    found = list(fast.tag(documents))
+    expected = [
+        document.with_spans(plain.spans(document, *read)) for document, *read in plain.label_probabilities(documents)
+    ]
+    assert found == expected
+    assert len(found[-1].spans) > 5
+    scores = [[span.score for document in side for span in document.spans] for side in (found, expected)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+
+
 def test_in_bfloat16_the_packed_path_is_as_near_to_float32_as_the_plain_one() -> None:
     """Both round to 8 bits after each step, at other steps: neither is the other's truth, float32 is both's."""
     model = random_model(BertConfig(**SIZE))
@@ -169,9 +197,6 @@ def test_attention_by_length_keeps_rows_apart() -> None:
 
 
 def test_the_folder_of_a_checkpoint_that_is_no_bert_loads_and_tags(tmp_path: Path) -> None:
-    from cardio_ner.document import Document
-    from cardio_ner.tagger import Tagger
-
     tokenizer = tiny_tokenizer()
     names = {0: "O", 1: "B-MEDICATION", 2: "I-MEDICATION"}
     config = DistilBertConfig(
