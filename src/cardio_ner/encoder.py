@@ -10,6 +10,7 @@ Shapes: K labels of the head, t tokens of one row without special tokens, u thos
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from cardio_ner.errors import CheckpointError, ConfigError, DeviceLostError
 from cardio_ner.tags import Floats, TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
 
+_LOGGER = logging.getLogger(__name__)
 PRECISIONS = ("auto", "bf16", "fp32")
 CUBLAS_OUT_OF_MEMORY = "CUBLAS_STATUS_ALLOC_FAILED"
 
@@ -149,7 +151,9 @@ class Encoder:
         torch_device = choose_device(device)
         model = load_model(checkpoint, device=torch_device, dtype=choose_dtype(precision, torch_device))
         tokenizer = wrap_tokenizer(AutoTokenizer.from_pretrained(checkpoint.folder, trust_remote_code=False))
-        return cls(choose_engine(model, tokenizer), tokenizer, checkpoint.scheme)
+        engine = choose_engine(model, tokenizer)
+        _LOGGER.info("%s: %s", checkpoint.folder, engine.describe())
+        return cls(engine, tokenizer, checkpoint.scheme)
 
     def log_probabilities(self, rows: Sequence[Row], wanted: Sequence[Positions] | None = None) -> list[Floats]:
         """Per row of t token ids (no special tokens): log-probabilities [u, K] of its wanted tokens (None: of all),

@@ -11,9 +11,10 @@ Shapes: N tokens of all rows, H heads, D dimensions of a head.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby
+from typing import Protocol
 
 import torch
 from torch.nn import functional as F
@@ -36,8 +37,13 @@ class RowLengths:
         return cls(tuple(lengths_tokens), starts.to(device, non_blocking=True))
 
 
-Attention = Callable[[torch.Tensor, RowLengths], torch.Tensor]
-"""(queries, keys and values [N, 3, H, D]; the rows) → [N, H * D]. Tokens behind the last row get zeros, or anything."""
+class Attention(Protocol):
+    """One of the two functions below."""
+
+    __name__: str
+
+    def __call__(self, qkv_N3HD: torch.Tensor, rows: RowLengths, /) -> torch.Tensor:
+        """[N, H * D] from queries, keys and values; tokens behind the last row get anything finite."""
 
 
 def choose_attention(device: torch.device, dtype: torch.dtype) -> Attention:

@@ -34,6 +34,9 @@ class Engine(Protocol):
     def dtype(self) -> torch.dtype:
         """The weights' type."""
 
+    def describe(self) -> str:
+        """How it computes, in a few words."""
+
     def batches(self, lengths_tokens: Sequence[int], *, max_tokens: int) -> list[list[int]]:
         """Positions of `lengths_tokens` in batches that cost at most `max_tokens`, or one row; the longest first."""
 

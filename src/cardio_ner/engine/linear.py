@@ -25,6 +25,11 @@ class Linear:
         self._weight_OI = weight_OI.detach().contiguous() if self._packed is None else None
         self._fuses = self._packed is not None and weight_OI.dtype == torch.bfloat16
 
+    @property
+    def is_packed(self) -> bool:
+        """Does its matrix lie in oneDNN's layout?"""
+        return self._packed is not None
+
     def __call__(self, x_NI: torch.Tensor) -> torch.Tensor:
         """[N, O]"""
         if self._packed is None:

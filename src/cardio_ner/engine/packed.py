@@ -125,6 +125,11 @@ class PackedBert:
         """The weights' type."""
         return self.words_VC.dtype
 
+    def describe(self) -> str:
+        """As the log and `cardio-ner doctor` say it."""
+        layout = "oneDNN's layout" if self.head.is_packed else "torch's layout"
+        return f"packed rows, attention {self.attention.__name__}, {self.dtype} in {layout} on {self.device}"
+
     def batches(self, lengths_tokens: Sequence[int], *, max_tokens: int) -> list[list[int]]:
         """Rows of like length together, whatever it is."""
         return pack_in_order(lengths_tokens, max_tokens=max_tokens)

@@ -38,6 +38,10 @@ class PaddedModel:
         """The weights' type."""
         return self.model.dtype
 
+    def describe(self) -> str:
+        """As the log and `cardio-ner doctor` say it."""
+        return f"padded {type(self.model).__name__}, {self.dtype} on {self.device}"
+
     def batches(self, lengths_tokens: Sequence[int], *, max_tokens: int) -> list[list[int]]:
         """Rows of one padded width together."""
         return group_by_width(lengths_tokens, max_tokens=max_tokens)
