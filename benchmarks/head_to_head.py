@@ -23,6 +23,7 @@ import torch
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
+from transformers.utils import logging as transformers_logging
 
 from cardio_ner.checkpoint import Checkpoint, packaged_model
 from cardio_ner.encoder import choose_device, choose_dtype
@@ -52,6 +53,8 @@ def main(
 ) -> None:
     """Measure all, write the results, and fail where the job's mentions are not the Tagger's."""
     console = Console(stderr=True)
+    transformers_logging.set_verbosity_error()  # that heads are made, it says in a page of tables
+    transformers_logging.disable_progress_bar()
     fast_bf16 = choose_dtype("auto", choose_device("cpu")) == torch.bfloat16
     settings = Settings(
         rounds=rounds,

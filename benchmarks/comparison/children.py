@@ -99,6 +99,8 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         for left in psutil.wait_procs(family, timeout=END_SECONDS)[1]:
             left.kill()
 

@@ -16,6 +16,7 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer, BertCon
 
 from cardio_ner.checkpoint import MANIFEST, Checkpoint
 from cardio_ner.packaged import package_folder
+from cardio_ner.tags import OUTSIDE
 
 BASE_SIZE: dict[str, Any] = {
     "num_hidden_layers": 12,
@@ -58,7 +59,7 @@ def write_minilm(folder: Path, shipped: Checkpoint) -> Path:
 
 
 def _save(model: Any, folder: Path) -> None:
-    outside = model.config.label2id["O"]
+    outside = [number for label, number in model.config.label2id.items() if label.partition(":")[0] == OUTSIDE]
     with torch.no_grad():
         model.classifier.bias[outside] = OUTSIDE_BIAS
     model.save_pretrained(folder)
