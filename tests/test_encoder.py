@@ -55,9 +55,7 @@ def test_precision_chooses_the_weights_type() -> None:
 def test_the_precision_asked_for_is_that_of_the_loaded_weights(two_group_checkpoint: Path) -> None:
     checkpoint = Checkpoint.open(two_group_checkpoint)
     for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        assert {p.dtype for p in Encoder.load(checkpoint, device="cpu", precision=precision).model.parameters()} == {
-            dtype
-        }
+        assert Encoder.load(checkpoint, device="cpu", precision=precision).engine.dtype == dtype
 
 
 def test_a_device_that_torch_does_not_know_is_refused() -> None:
@@ -78,7 +76,7 @@ def test_a_gpu_that_fails_is_not_taken_for_a_fault_of_the_rows(
     def assert_on_the_device(*_: object, **__: object) -> None:
         raise torch.AcceleratorError("CUDA error: device-side assert triggered")
 
-    monkeypatch.setattr(type(encoder.model), "forward", assert_on_the_device)
+    monkeypatch.setattr(type(encoder.engine), "logits", assert_on_the_device)
     with pytest.raises(DeviceLostError, match="device-side assert triggered: expected the GPU to compute"):
         encoder.log_probabilities([np.arange(5, 15, dtype=np.int32)])
 
@@ -95,7 +93,7 @@ def test_a_gpu_without_memory_for_cublas_is_out_of_memory_and_other_errors_stay_
     def fail(*_: object, **__: object) -> None:
         raise next(errors)
 
-    monkeypatch.setattr(type(encoder.model), "forward", fail)
+    monkeypatch.setattr(type(encoder.engine), "logits", fail)
     for _ in range(2):
         with pytest.raises(torch.OutOfMemoryError):
             encoder.log_probabilities([np.arange(5, 15, dtype=np.int32)])

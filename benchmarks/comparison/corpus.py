@@ -26,6 +26,8 @@ from cardio_ner.errors import CorpusError
 LANGUAGE = "en"
 NOTES = Path(__file__).parents[2] / "examples/notes" / LANGUAGE
 FILES_PER_CORE = 4
+EXCERPTS_PER_CORE = 160
+EXCERPT_CHARACTERS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class Source:
     def take(self, n_documents: int) -> list[Document]:
         """The first documents, and copies with changes when they run out."""
         return list(islice(self._endless(), n_documents))
+
+    def excerpts(self, cores: int) -> list[Document]:
+        """What warms workers up: so many rows that Spark gives each core some of them, short ones."""
+        documents = self.take(EXCERPTS_PER_CORE * cores)
+        return [replace(document, text=document.text[:EXCERPT_CHARACTERS]) for document in documents]
 
     def _endless(self) -> Iterator[Document]:
         for copy in count():

@@ -17,6 +17,7 @@ from typing import Any
 
 from candidates.protocol import Task, read_found
 from cardio_ner.checkpoint import Checkpoint
+from cardio_ner.document import Document
 from comparison.children import Child
 from comparison.corpus import Source, sizes, write_corpus
 from comparison.figures import Agreement
@@ -47,7 +48,7 @@ class Settings:
         """With one in so many documents, where their number is given."""
         if self.documents is None:
             return self
-        return replace(self, documents=max(2 * self.cores, self.documents // share))
+        return replace(self, documents=max(self.cores, self.documents // share))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,13 @@ class Measurement:
 
     def __init__(self, part: Part, source: Source, settings: Settings, scratch: Path, say: Callable[[str], None]):
         self.part, self.source, self.settings, self.scratch, self.say = part, source, settings, scratch, say
-        self.warm_up = self.corpus("warm-up", 2 * settings.cores)
+        self.warm_up = self.corpus("warm-up", source.excerpts(settings.cores))
         self.children: dict[str, Child] = {}
         self.facts: dict[str, dict[str, Any]] = {}
 
-    def corpus(self, name: str, n_documents: int) -> str:
-        """The folder of the first documents."""
-        return write_corpus(self.scratch / name, self.source.take(n_documents), cores=self.settings.cores)
+    def corpus(self, name: str, documents: Sequence[Document]) -> str:
+        """The documents' folder."""
+        return write_corpus(self.scratch / name, documents, cores=self.settings.cores)
 
     def start(self, stack: ExitStack) -> None:
         """Start all children, one after the other."""
@@ -125,9 +126,10 @@ class Measurement:
         """As many as the Tagger reads in the seconds asked for, unless the number is given."""
         if self.settings.documents:
             return self.settings.documents
-        done = self.run(Contender("calibration", "tagger", "all"), self.warm_up)
+        few = self.corpus("calibration", self.source.take(2 * self.settings.cores))
+        done = self.run(Contender("calibration", "tagger", "all"), few)
         wanted = ceil(self.settings.seconds / float(done["seconds"]) * int(done["documents"]))
-        return max(wanted, 2 * self.settings.cores)
+        return max(wanted, self.settings.cores)
 
     def sweep(self, child: str, batches: Sequence[int], sample: str) -> dict[str, dict[str, float]]:
         """Seconds over the sample by precision and batch size; nothing where the child was not started."""
@@ -150,8 +152,9 @@ def run_part(
         measurement = Measurement(part, source, settings, scratch, say)
         measurement.start(stack)
         n_documents = measurement.n_documents()
-        corpus = measurement.corpus("corpus", n_documents)
-        sample = measurement.corpus("sample", max(2 * settings.cores, n_documents // SAMPLE_SHARE))
+        documents = source.take(n_documents)
+        corpus = measurement.corpus("corpus", documents)
+        sample = measurement.corpus("sample", documents[: max(settings.cores, n_documents // SAMPLE_SHARE)])
         sweeps = {
             "recipe": measurement.sweep("recipe", RECIPE_WINDOWS, sample),
             "eds": measurement.sweep("eds", EDS_DOCUMENTS, sample),
@@ -161,7 +164,7 @@ def run_part(
         agreements = _agreements(measurement, contenders)
     return {
         "name": part.name,
-        "corpus": {"name": source.name, **sizes(source.take(n_documents)), **_tokens(contenders, rounds[0])},
+        "corpus": {"name": source.name, **sizes(documents), **_tokens(contenders, rounds[0])},
         "window_tokens": part.checkpoint.manifest.window_tokens,
         "overlap_tokens": part.checkpoint.manifest.overlap_tokens,
         "children": measurement.facts,
