@@ -94,8 +94,8 @@ def _inputs(
 
 def _tell(run: Run) -> None:
     typer.echo(
-        f"{run.documents:,} documents, {run.cores} cores: {run.seconds:.1f} s, {run.seconds_per_document * 1e3:.2f} ms a "
-        f"document ({run.processor_seconds_per_document * 1e3:.2f} of the processors)",
+        f"{run.documents:,} documents, {run.cores} cores: {run.seconds:.1f} s, {run.seconds_per_document * 1e3:.2f} ms "
+        f"a document ({run.processor_seconds_per_document * 1e3:.2f} of the processors)",
         err=True,
     )
 

@@ -1,7 +1,7 @@
 """What growth.py found, as Markdown and as a picture.
 
-Contract: figures are medians over the runs of one kind (documents, cores, long note); ratios are to the smallest size on
-as many cores.
+Contract: figures are medians over the runs of one kind (documents, cores, long note); ratios are to the smallest size
+on as many cores.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def sections(kinds: Sequence[Kind]) -> list[str]:
     """The report's paragraphs and tables."""
     grown = [kind for kind in kinds if not kind[0].long_note_bytes and kind[0].cores == _most_cores(kinds)]
     return [
-        f"Each run in processes of its own. Start-up is apart; so is the cost of any run, as one over {SMALL_NOTES} notes "
-        "tells it just before and after. Figures are medians.",
+        f"Each run in processes of its own. Start-up is apart; so is the cost of any run, as one over {SMALL_NOTES} "
+        "notes tells it just before and after. Figures are medians.",
         "## Time per document",
         _time_table(grown),
         "## Peak memory (the largest process of each kind)",
@@ -110,8 +110,8 @@ def _cores_sentences(kinds: Sequence[Kind]) -> list[str]:
             if one[0].documents == more[0].documents and one[0].cores == 1 < more[0].cores:
                 ratios = [a.seconds_per_document / b.seconds_per_document for a, b in zip(one, more, strict=True)]
                 found.append(
-                    f"{one[0].documents:,} documents: {more[0].cores} cores were {median(ratios):.2f} times as fast as one "
-                    f"({min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} interleaved rounds)."
+                    f"{one[0].documents:,} documents: {more[0].cores} cores were {median(ratios):.2f} times as fast "
+                    f"as one ({min(ratios):.2f} to {max(ratios):.2f} in {len(ratios)} interleaved rounds)."
                 )
     return found or ["One core alone was not measured."]
 

@@ -1,7 +1,7 @@
 """A measured run of the whole job in processes of its own: started, watched, and made into figures.
 
 Contract
-- Start-up is apart: from the start of the process to the end of a first, small run, which loads Spark, torch and models.
+- Start-up is apart: from the start of the process to the end of a first, small run, which loads Spark and models.
 - `small_seconds` is what a run over SMALL_NOTES takes just before and just after, on average: the cost of any run. What
   documents cost is the rest, and it is divided among the other documents.
 - Processor time is that of the run alone, by role, the small runs' mean taken off.

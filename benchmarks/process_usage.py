@@ -94,8 +94,8 @@ class Watch:
 
 
 def role_of(process: psutil.Process, root: psutil.Process) -> Role | None:
-    """What a process of the tree is: a worker has the daemon's command line, and the daemon for a parent. None for those
-    that only start another, which for a moment may have their parent's memory."""
+    """What a process of the tree is: a worker has the daemon's command line, and the daemon for a parent. None for
+    those that only start another, which for a moment may have their parent's memory."""
     if process.pid == root.pid:
         return "driver"
     if not _is_daemon(process):
@@ -105,8 +105,8 @@ def role_of(process: psutil.Process, root: psutil.Process) -> Role | None:
 
 
 def memory_of(pid: int) -> dict[str, int]:
-    """Bytes in the lines of /proc/PID/status that tell kB; VmHWM is the peak of VmRSS. A process that has ended, and was
-    not waited for, has none."""
+    """Bytes in the lines of /proc/PID/status that tell kB; VmHWM is the peak of VmRSS. A process that has ended,
+    and was not waited for, has none."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     told = (line.partition(":") for line in lines if line.endswith(" kB"))
     return {name: int(value.split()[0]) * 1024 for name, _, value in told}
