@@ -1,8 +1,9 @@
 """One run of the whole job for growth.py: a process of its own, which says on stdout when each part is over.
 
-    imported ─► session ─► warmed up (a first, small run) ─► small ─► begun ─► done ─► small again
+    imported ─► session ─► warmed up (a first run) ─► small ─► run ─► small ─► run ─► … ─► small ─► tables
 
-Contract: each line is `growth <name> <JSON>`; times are the process's own. Workers stay warm from the first run on.
+Contract: each line is `growth <JSON>`; times are the process's own. Workers stay warm from the first run on, and each
+run writes to an output of its own.
 """
 
 from __future__ import annotations
@@ -29,21 +30,21 @@ def main(
     warm_up: Annotated[Path, typer.Argument(help="Folder with a few notes to load the models with")],
     small: Annotated[Path, typer.Argument(help="Folder with a few notes that tell what any run costs")],
     output: Annotated[Path, typer.Argument(help="Folder for the tables; it is not there yet")],
+    repeats: Annotated[int, typer.Option(help="Runs over the notes, each between two small ones")] = 1,
     checkpoint: Annotated[Path | None, typer.Option(help="Of all languages; without it those that ship")] = None,
 ) -> None:
-    """Run the job over four inputs in turn."""
+    """Run the job over the three inputs in turn."""
     tell("imported")
     settings = Settings(checkpoints=dict.fromkeys(LANGUAGES, str(checkpoint))) if checkpoint else Settings()
     with session("cardio-ner growth") as spark:
         spark.sparkContext.setLogLevel("ERROR")
         tell("session")
-        for name, folder in (("warmed up", warm_up), ("small", small), ("run", notes), ("small again", small)):
-            if folder is notes:
-                tell("begun")
+        order = [("warmed up", warm_up), *[("small", small), ("run", notes)] * repeats, ("small", small)]
+        for number, (name, folder) in enumerate(order):
             started = time.perf_counter()
-            account = annotate(spark, str(folder), f"{output}/{name.replace(' ', '-')}", settings)
+            account = annotate(spark, str(folder), f"{output}/{number}", settings)
             tell(name, seconds=time.perf_counter() - started, **facts_of(account))
-        tell("tables", live_heap_bytes=live_heap_bytes(spark), **tables_of(output / "run"))
+        tell("tables", live_heap_bytes=live_heap_bytes(spark), **tables_of(output / str(len(order) - 2)))
 
 
 def tell(name: str, **facts: Any) -> None:

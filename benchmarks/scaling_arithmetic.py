@@ -13,7 +13,6 @@ from math import ceil
 from typing import Any
 
 SECONDS_AN_HOUR = 3600
-TABLES = ("documents", "spans", "inputs")
 SPAN_PARTITIONS = 4
 """Of what ships: diseases in Spanish, medications in Spanish, English and Italian."""
 
