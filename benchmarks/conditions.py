@@ -1,0 +1,80 @@
+"""What a measurement was made on and with, and the two files that it leaves: Markdown for people, JSON for programs.
+
+Contract
+- `conditions()` names the processor, its cores and the instructions that matter here, the versions, the command and the
+  commit; it says nothing of folders.
+- Times on a shared machine drift: scripts interleave what they compare and report medians of ratios, with their spread.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+RESULTS = Path(__file__).with_name("results")
+CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+
+
+def conditions(packages: Sequence[str]) -> dict[str, str]:
+    """Hardware, versions of the packages (those installed), command and commit."""
+    versions = []
+    for name in packages:
+        try:
+            versions.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            versions.append(f"{name}: not installed")
+    return {
+        "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
+        "hardware": hardware(),
+        "versions": ", ".join([f"Python {platform.python_version()}", *versions]),
+        "command": "python " + shlex.join(sys.argv),
+        "commit": commit(),
+    }
+
+
+def hardware() -> str:
+    """The processor, the cores that this process may use, and its instructions for matrices."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    name = told.get("model name") or platform.processor() or platform.machine()
+    family = f" (family {told['cpu family']}, model {told['model']})" if "cpu family" in told else ""
+    flags = [flag for flag in CPU_FLAGS if flag in told.get("flags", "").split()]
+    return f"{name}{family}, {len(os.sched_getaffinity(0))} cores, {', '.join(flags) or 'no AVX2'}"
+
+
+def commit() -> str:
+    """The commit, and whether tracked files differ from it."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        name = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD"], check=False).returncode
+    except (OSError, subprocess.CalledProcessError):
+        return "not a git checkout"
+    return name.strip() + (" with changes" if changed else "")
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, n_text_columns: int = 1) -> str:
+    """A table whose first columns are text and whose others are numbers, set to the right."""
+    rule = ["---"] * n_text_columns + ["---:"] * (len(columns) - n_text_columns)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (columns, rule, *rows))
+
+
+def write_results(name: str, title: str, sections: Sequence[str], data: dict[str, object]) -> Path:
+    """Write `results/<day>-<name>.md` and `.json`; `data` holds `conditions`. The Markdown file's path."""
+    told = data["conditions"]
+    assert isinstance(told, dict)
+    head = [f"# {title}", "\n".join(f"- {key}: {value}" for key, value in told.items())]
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{told['date'][:10]}-{name}.md"
+    path.write_text("\n\n".join([*head, *sections]) + "\n", encoding="utf-8")
+    path.with_suffix(".json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    return path
