@@ -4,8 +4,9 @@ FOLDER holds checkpoints named es, en, it that never saw the fold (their manifes
     git archive 3940999 src/cardio_ner/models | tar -x -C build/first --strip-components=3
 
 Every choice tags the same documents of cardioccc_dev, a slice of them after the other, so that the choices' times are
-interleaved. Speed is words per second of processor time (all threads'), for other programs may run beside; as a ratio to
-the reference in the same slice (median of slices, least to most). JSON has the clock's seconds too. *Read* is window tokens, special ones too, per document token: what the encoder reads per token that counts.
+interleaved. Speed is words per second of processor time, for other programs may run beside, as a ratio to the reference
+in the same slice (median of slices, least to most); JSON has the clock's seconds too. *Read* is window tokens, special
+ones too, per document token: what the encoder reads per token that counts.
 F1 is strict. Whether it moved is asked of the documents: 2,000 samples of them with replacement, the same for both
 choices (a paired bootstrap), give the 95 % interval of the difference to the reference.
 """
@@ -43,7 +44,7 @@ SEED = 13
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One choice on one language: seconds by slice, of processor and clock; counts [documents, 3] by type (right, predicted, gold)."""
+    """One choice on one language: seconds by slice; counts [documents, 3] by type (right, predicted, gold)."""
 
     window_tokens: int
     overlap_tokens: int
