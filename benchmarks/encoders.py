@@ -4,8 +4,8 @@ It has a virtual environment of its own: encoders.txt. CHECKPOINT is a folder, a
 `base`: BERT of 12 layers, 768 wide, with random weights and the Spanish tokenizer.
 
 Windows are cut from cardioccc_dev where CARDIO_NER_DATA is set, else from examples/notes, and packed as the Tagger
-packs them. Each way to run is a process of its own, loaded and warm; rounds are interleaved A B C, A B C… The figure is
-window tokens (special ones too, padding not) per second, and the median of rounds' ratios to torch with SDPA in float32.
+packs them. Each way to run is a process of its own, loaded and warm; rounds are interleaved A B C, A B C… The figure
+is window tokens (special ones too, padding not) per second, and the median of ratios to torch with SDPA in float32.
 The second ratio is of processor time, which other programs on the machine move less. Logits are compared on the same
 rows. torchao without compilation takes minutes where the others take seconds: measure it alone, with fewer tokens.
 """

@@ -1,0 +1,141 @@
+"""What lossy arithmetic costs in F1: `build/encoders/bin/python benchmarks/lossy_f1.py FOLDER` (see encoders.txt).
+
+FOLDER holds checkpoints that never saw the fold, as for windows.py. Each lossy way to run the encoder tags the fold's
+documents in the same windows and batches as float32; strict F1, how many mentions differ from float32's, and the 95 %
+interval of the difference by a paired bootstrap over documents (windows.py). Static int8 learns its ranges from
+documents outside the fold.
+
+*alone* is another question: the largest difference in logits when a row is run alone and not among others. Where it is
+not near nothing, a document is tagged by its company, which the Tagger's contract forbids.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from conditions import conditions, markdown_table, write_results
+from encoder_runners import LOSSY, REFERENCE, RUNNERS, SUBSET_SIZE, Batch, Forward, export
+from encoders import PACKAGES, can_run, exported, make_batches, padded
+from numpy.typing import NDArray
+from rich.console import Console
+from windows import counts, difference, f1, never_saw
+
+from cardio_ner.checkpoint import Checkpoint
+from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
+from cardio_ner.document import Document
+from cardio_ner.errors import ConfigError, errors_as_exit
+from cardio_ner.evaluation import mentions
+from cardio_ner.tagger import Tagger
+from cardio_ner.tags import TagScheme
+from cardio_ner.tokenization import DocumentTokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class SwappedEncoder:
+    """Stands where the Tagger's encoder does, and runs it another way."""
+
+    forward: Forward
+    tokenizer: DocumentTokenizer
+    scheme: TagScheme
+
+    def log_probabilities(self, rows: Sequence[NDArray[np.int32]]) -> list[NDArray[np.float32]]:
+        """As Encoder.log_probabilities."""
+        prefix, suffix = self.tokenizer.prefix_ids, self.tokenizer.suffix_ids
+        wrapped = [np.concatenate([prefix, row, suffix]) for row in rows]
+        logits_BTK = self.forward(*padded(wrapped, self.tokenizer.pad_id)).astype(np.float64)
+        parts = [logits_BTK[..., columns] for columns in self.scheme.slices]
+        logp_BTK = np.concatenate([part - np.logaddexp.reduce(part, -1, keepdims=True) for part in parts], -1)
+        first = len(prefix)
+        return [logp_BTK[b, first : first + len(row)].astype(np.float32) for b, row in enumerate(rows)]
+
+
+def alone(forward: Forward, batch: Batch) -> float:
+    """Largest difference in the first row's logits between running it among others and alone."""
+    ids, mask = batch
+    apart = np.abs(forward(ids, mask)[0] - forward(ids[:1], mask[:1])[0])
+    return float(apart[mask[0] == 1].max())
+
+
+def main(
+    checkpoints: Annotated[Path, typer.Argument(help="Folder of checkpoints named es, en, it")],
+    languages: Annotated[str, typer.Option(help="Separated by commas")] = "es,en",
+    fold: Annotated[int, typer.Option(help="Fold of cardioccc_dev that the checkpoints never saw")] = 0,
+    only: Annotated[str, typer.Option(help="Lossy ways to run, separated by semicolons; default: all")] = "",
+    threads: Annotated[int, typer.Option(help="Threads")] = 2,
+    name: Annotated[str, typer.Option(help="Results are <day>-<name>.md and .json")] = "lossy-f1",
+) -> None:
+    """Score every lossy way beside float32; write a table and JSON."""
+    wanted = [one.strip() for one in only.split(";")] if only else sorted(LOSSY)
+    names = [REFERENCE, *(one for one in wanted if can_run(one))]
+    lines, data = [], []
+    with errors_as_exit():
+        for language in languages.split(","):
+            for row in scored(checkpoints / language, language, names, fold=fold, threads=threads):
+                data.append(row)
+                lines.append(as_cells(row))
+    left_out = [one for one in wanted if one not in names]
+    notes = [f"Left out, for this processor multiplies no bfloat16 in hardware: {', '.join(left_out)}."] * bool(
+        left_out
+    )
+    columns = ["", "type", "strict F1", "against float32 (95 %)", "mentions that differ", "alone"]
+    found = {"conditions": conditions(PACKAGES), "outcomes": data}
+    title = f"What lossy arithmetic costs in F1: fold {fold} of cardioccc_dev"
+    Console().print(write_results(name, title, [*notes, markdown_table(columns, lines, n_text_columns=2)], found))
+
+
+def scored(folder: Path, language: str, names: Sequence[str], *, fold: int, threads: int) -> list[dict[str, object]]:
+    """One language's rows: way to run x entity type."""
+    opened = Checkpoint.open(folder)
+    if not never_saw(opened.manifest.training_data, fold):
+        raise ConfigError(f"{folder}: its manifest does not say that it never saw fold {fold}")
+    corpus = read_multicardioner(data_folder(), language)
+    learnt, gold = corpus.fold(fold)
+    tagger = Tagger.load(opened, device="cpu", precision="fp32")
+    texts = [document.text for document in learnt[-SUBSET_SIZE:]]
+    export(folder, exported(folder), make_batches(tagger, texts, max_tokens_per_batch=1024)[:SUBSET_SIZE])
+    batch = make_batches(tagger, texts, max_tokens_per_batch=1024)[0]
+    rows: list[dict[str, object]] = []
+    reference: list[Document] = []
+    for way in names:
+        forward = RUNNERS[way](folder, exported(folder), threads)
+        encoder = SwappedEncoder(forward, tagger.encoder.tokenizer, tagger.encoder.scheme)
+        found = list(dataclasses.replace(tagger, encoder=encoder).tag(gold))
+        reference = reference or found
+        for type_ in (one for one in opened.scheme.entity_types if one in corpus.annotated):
+            ours, theirs = counts(gold, found, type_), counts(gold, reference, type_)
+            rows.append(
+                {
+                    "language": language,
+                    "way": way,
+                    "type": type_,
+                    "f1": float(f1(ours.sum(0))),
+                    "f1_difference_low_high": difference(ours, theirs),
+                    "mentions_that_differ": len(mentions(found, type_) ^ mentions(reference, type_)),
+                    "mentions": len(mentions(reference, type_)),
+                    "alone": alone(forward, batch),
+                }
+            )
+    return rows
+
+
+def as_cells(row: dict[str, object]) -> list[str]:
+    """A row of the Markdown table."""
+    by, low, high = row["f1_difference_low_high"]  # type: ignore[misc]
+    return [
+        f"{row['language']}, {row['way']}",
+        str(row["type"]),
+        f"{row['f1']:.2f}",
+        f"{by:+.2f} ({low:+.2f} to {high:+.2f})",
+        f"{row['mentions_that_differ']} of {row['mentions']}",
+        f"{row['alone']:.2g}",
+    ]
+
+
+if __name__ == "__main__":
+    typer.run(main)
