@@ -24,9 +24,6 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from child_process import Child, Timed, resident_mb, timed
-from conditions import conditions, markdown_table, write_results
-from encoder_runners import LOSSY, NEEDS_BF16, REFERENCE, RUNNERS, SUBSET_SIZE, Batch, Forward, Logits, export
 from rich.console import Console
 from transformers import BertConfig, BertForTokenClassification
 
@@ -36,6 +33,9 @@ from cardio_ner.corpus.multicardioner import DATA_VARIABLE, data_folder, read_mu
 from cardio_ner.document import LANGUAGES
 from cardio_ner.tagger import Tagger
 from cardio_ner.windows import cut_windows
+from child_process import Child, Timed, resident_mb, timed
+from conditions import conditions, markdown_table, write_results
+from encoder_runners import LOSSY, NEEDS_BF16, REFERENCE, RUNNERS, SUBSET_SIZE, Batch, Forward, Logits, export
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build/encoders"

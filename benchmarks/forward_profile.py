@@ -1,7 +1,7 @@
 """Where the plain forward spends its time: `python benchmarks/forward_profile.py`.
 
 transformers' model of a shipped checkpoint in float32 with SDPA, full windows, torch's profiler. Times are each
-operator's own, summed by kind; beside the linear layers' rate is what the same products reach alone, in the same process.
+operator's own, summed by kind; beside the linear layers' rate is what the same products reach alone, in one process.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Annotated
 
 import torch
 import typer
-from conditions import conditions, markdown_table, write_results
 from rich.console import Console
 from torch.profiler import ProfilerActivity, profile
 
 from cardio_ner.tagger import Tagger
+from conditions import conditions, markdown_table, write_results
 
 KINDS = {
     "aten::addmm": "linear layers",

@@ -18,15 +18,15 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from child_process import Child, Timed, timed
-from conditions import conditions, markdown_table, write_results
-from encoders import texts
 from numpy.typing import NDArray
 from rich.console import Console
 
 from cardio_ner.batching import pack_batches, padded_length
 from cardio_ner.tagger import Tagger
 from cardio_ner.windows import cut_windows
+from child_process import Child, Timed, timed
+from conditions import conditions, markdown_table, write_results
+from encoders import texts
 
 Rows = list[NDArray[np.int32]]
 

@@ -19,12 +19,8 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from conditions import conditions, markdown_table, write_results
-from encoder_runners import LOSSY, REFERENCE, RUNNERS, SUBSET_SIZE, Batch, Forward, export
-from encoders import PACKAGES, can_run, exported, make_batches, padded
 from numpy.typing import NDArray
 from rich.console import Console
-from windows import counts, difference, f1, never_saw
 
 from cardio_ner.checkpoint import Checkpoint
 from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
@@ -34,6 +30,10 @@ from cardio_ner.evaluation import mentions
 from cardio_ner.tagger import Tagger
 from cardio_ner.tags import TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
+from conditions import conditions, markdown_table, write_results
+from encoder_runners import LOSSY, REFERENCE, RUNNERS, SUBSET_SIZE, Batch, Forward, export
+from encoders import PACKAGES, can_run, exported, make_batches, padded
+from windows import counts, difference, f1, never_saw
 
 
 @dataclass(frozen=True, slots=True)

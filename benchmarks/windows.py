@@ -23,7 +23,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from conditions import conditions, markdown_table, write_results
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
@@ -35,6 +34,7 @@ from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_ner.evaluation import mentions
 from cardio_ner.tagger import Tagger
 from cardio_ner.windows import cut_windows
+from conditions import conditions, markdown_table, write_results
 
 REFERENCE = (128, 32)
 CHOICES = "128/32 128/16 128/8 192/16 256/16 256/32"
