@@ -158,14 +158,21 @@ def export(folder: Path, exported: Path, calibration: Sequence[Batch]) -> None:
         _export_openvino(folder, exported, calibration)
 
 
+def _example() -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and mask to trace with. They are two tensors, and some of a row is padding: else an export takes one for the
+    other, or leaves the mask out, and says nothing."""
+    ids_BT, mask_BT = torch.full((4, 128), 5), torch.ones(4, 128, dtype=torch.int64)
+    mask_BT[1, 100:] = 0
+    return ids_BT, mask_BT
+
+
 def _export_onnx(folder: Path, exported: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    example = torch.ones(4, 128, dtype=torch.int64)
     sizes = {0: torch.export.Dim("rows", min=1, max=4096), 1: torch.export.Dim("tokens", min=2, max=512)}
     torch.onnx.export(
         _LogitsOnly(_model(folder)),
-        (example, example),
+        _example(),
         exported / "fp32.onnx",
         dynamo=True,
         external_data=False,
@@ -180,10 +187,8 @@ def _export_openvino(folder: Path, exported: Path, calibration: Sequence[Batch])
     import nncf
     import openvino
 
-    example = torch.ones(4, 128, dtype=torch.int64)
-    inputs = {"input_ids": example, "attention_mask": example}
     openvino.save_model(
-        openvino.convert_model(_LogitsOnly(_model(folder)), example_input=inputs),
+        openvino.convert_model(_LogitsOnly(_model(folder)), example_input=_example()),
         exported / "fp32.xml",
         compress_to_fp16=False,
     )

@@ -193,16 +193,16 @@ def main(
     batches = packed[:: max(1, len(packed) // n_batches)][:n_batches]
     shapes = ", ".join(f"{ids.shape[0]} x {ids.shape[1]}" for ids, _ in batches)
     n_tokens = sum(int(mask.sum()) for _, mask in batches)
-    sections, data = [], {}
-    for number in map(int, threads.split(",")):
-        outcomes = measure(names, folder, batches, threads=number, rounds=rounds)
-        sections.append(f"## {checkpoint}, {number} thread{'s' * (number > 1)}\n\n{table(outcomes, n_tokens)}")
-        data[f"{checkpoint}, {number}"] = [asdict(outcome) for outcome in outcomes]
     notes = [f"Batches: {shapes}. {rounds} rounds. Lossy: {', '.join(sorted(LOSSY & set(names))) or 'none'}."]
     if left_out:
         notes.append(f"Left out, for this processor multiplies no bfloat16 in hardware: {', '.join(left_out)}.")
-    found = {"conditions": conditions(PACKAGES), "shapes": shapes, "n_tokens": n_tokens, "outcomes": data}
-    Console().print(write_results(name, "Ways to run the encoder", [*notes, *sections], found))
+    told = conditions(PACKAGES)
+    data: dict[str, object] = {"conditions": told, "shapes": shapes, "n_tokens": n_tokens}
+    for number in map(int, threads.split(",")):
+        outcomes = measure(names, folder, batches, threads=number, rounds=rounds)
+        notes.append(f"## {checkpoint}, {number} thread{'s' * (number > 1)}\n\n{table(outcomes, n_tokens)}")
+        data[f"threads: {number}"] = [asdict(outcome) for outcome in outcomes]
+        Console().print(write_results(name, f"Ways to run the encoder: {checkpoint}", notes, data))
 
 
 if __name__ == "__main__":
