@@ -149,12 +149,12 @@ NEEDS_BF16 = frozenset(name for name in RUNNERS if "bf16" in name)
 LOSSY = frozenset(name for name in RUNNERS if "int8" in name or "bf16" in name)
 
 
-def export(folder: Path, exported: Path, calibration: Sequence[Batch]) -> None:
-    """Write fp32.onnx, int8.onnx, fp32.xml, weights8.xml and static8.xml into `exported`."""
+def export(folder: Path, exported: Path, calibration: Sequence[Batch], *, names: Sequence[str]) -> None:
+    """Write what those runners read into `exported`: fp32.onnx, int8.onnx; fp32.xml, weights8.xml, static8.xml."""
     exported.mkdir(parents=True, exist_ok=True)
-    if not (exported / "fp32.onnx").exists():
+    if any("ONNX" in name for name in names) and not (exported / "int8.onnx").exists():
         _export_onnx(folder, exported)
-    if not (exported / "static8.xml").exists():
+    if any("OpenVINO" in name for name in names) and not (exported / "static8.xml").exists():
         _export_openvino(folder, exported, calibration)
 
 

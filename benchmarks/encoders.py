@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -189,7 +190,7 @@ def main(
     names = [REFERENCE, *(one for one in RUNNERS if one in wanted and one != REFERENCE and can_run(one))]
     left_out = [one for one in wanted if not can_run(one)]
     with Child() as child:
-        child(export, folder, exported(folder), packed[:: max(1, len(packed) // SUBSET_SIZE)])
+        child(partial(export, names=names), folder, exported(folder), packed[:: max(1, len(packed) // SUBSET_SIZE)])
     batches = packed[:: max(1, len(packed) // n_batches)][:n_batches]
     shapes = ", ".join(f"{ids.shape[0]} x {ids.shape[1]}" for ids, _ in batches)
     n_tokens = sum(int(mask.sum()) for _, mask in batches)

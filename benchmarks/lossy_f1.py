@@ -98,8 +98,8 @@ def scored(folder: Path, language: str, names: Sequence[str], *, fold: int, thre
     learnt, gold = corpus.fold(fold)
     tagger = Tagger.load(opened, device="cpu", precision="fp32")
     texts = [document.text for document in learnt[-SUBSET_SIZE:]]
-    export(folder, exported(folder), make_batches(tagger, texts, max_tokens_per_batch=1024)[:SUBSET_SIZE])
-    batch = make_batches(tagger, texts, max_tokens_per_batch=1024)[0]
+    batches = make_batches(tagger, texts, max_tokens_per_batch=1024)
+    export(folder, exported(folder), batches[:SUBSET_SIZE], names=names)
     rows: list[dict[str, object]] = []
     reference: list[Document] = []
     for way in names:
@@ -118,7 +118,7 @@ def scored(folder: Path, language: str, names: Sequence[str], *, fold: int, thre
                     "f1_difference_low_high": difference(ours, theirs),
                     "mentions_that_differ": len(mentions(found, type_) ^ mentions(reference, type_)),
                     "mentions": len(mentions(reference, type_)),
-                    "alone": alone(forward, batch),
+                    "alone": alone(forward, batches[0]),
                 }
             )
     return rows
