@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,21 +39,26 @@ class _LogitsOnly(torch.nn.Module):
         self.model = model
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        return logits
 
 
 def _model(folder: Path, *, attention: str = "sdpa", dtype: torch.dtype = torch.float32) -> PreTrainedModel:
     transformers_logging.disable_progress_bar()
-    model = AutoModelForTokenClassification.from_pretrained(folder, dtype=dtype, attn_implementation=attention)
-    return model.eval().requires_grad_(False)
+    model: PreTrainedModel = AutoModelForTokenClassification.from_pretrained(
+        folder, dtype=dtype, attn_implementation=attention
+    )
+    model.eval().requires_grad_(False)
+    return model
 
 
-def _by_torch(model: Callable[..., object], *, autocast: bool = False) -> Forward:
+def _by_torch(model: Callable[..., Any], *, autocast: bool = False) -> Forward:
     def forward(ids_BT: Ids, mask_BT: Ids) -> Logits:
         context = torch.autocast("cpu", torch.bfloat16) if autocast else nullcontext()
         with torch.inference_mode(), context:
             output = model(input_ids=torch.from_numpy(ids_BT), attention_mask=torch.from_numpy(mask_BT))
-        return output.logits.float().numpy()
+        logits: Logits = output.logits.float().numpy()
+        return logits
 
     return forward
 
@@ -79,7 +85,8 @@ def compiled(folder: Path, _exported: Path, threads: int) -> Forward:
 
     def forward(ids_BT: Ids, mask_BT: Ids) -> Logits:
         with torch.no_grad():  # freezing refuses inference_mode
-            return module(torch.from_numpy(ids_BT), torch.from_numpy(mask_BT)).numpy()
+            logits: Logits = module(torch.from_numpy(ids_BT), torch.from_numpy(mask_BT)).numpy()
+        return logits
 
     return forward
 
@@ -98,7 +105,10 @@ def torch_int8(folder: Path, _exported: Path, threads: int) -> Forward:
     """torch.ao's dynamic int8: weights once, activations per batch; deprecated, and still in torch 2.13."""
     torch.set_num_threads(threads)
     warnings.filterwarnings("ignore", message=".*(torch.ao.quantization|quantize_per).*")
-    return _by_torch(torch.ao.quantization.quantize_dynamic(_model(folder), {torch.nn.Linear}, dtype=torch.qint8))
+    model = torch.ao.quantization.quantize_dynamic(  # type: ignore[no-untyped-call]
+        _model(folder), {torch.nn.Linear}, dtype=torch.qint8
+    )
+    return _by_torch(model)
 
 
 def torchao_int8(folder: Path, _exported: Path, threads: int) -> Forward:

@@ -116,7 +116,9 @@ def base_size() -> Path:
     folder = BUILD / "base"
     if not folder.exists():
         torch.manual_seed(13)
-        BertForTokenClassification(BertConfig(vocab_size=17000, num_labels=6)).save_pretrained(folder)
+        config = BertConfig(vocab_size=17000)
+        config.num_labels = 6
+        BertForTokenClassification(config).save_pretrained(folder)
     return folder
 
 
@@ -124,17 +126,18 @@ def measure(
     names: Sequence[str], folder: Path, batches: Sequence[Batch], *, threads: int, rounds: int
 ) -> list[Outcome]:
     """Load each way in a process of its own, then the rounds."""
-    outcomes, reference = [], []
+    outcomes: list[Outcome] = []
+    reference: list[Logits] = []
     with ExitStack() as stack:
         children = [stack.enter_context(Child()) for _ in names]
         for name, child in zip(names, children, strict=True):
-            *start_up, logits = child(load, name, folder, threads, batches)
+            loaded, passed, resident, logits = child(load, name, folder, threads, batches)
             reference = reference or logits
             apart = max(
                 float(np.abs(ours - theirs)[mask == 1].max())
                 for ours, theirs, (_, mask) in zip(logits, reference, batches, strict=True)
             )
-            outcomes.append(Outcome(name, *start_up, apart))
+            outcomes.append(Outcome(name, loaded, passed, resident, apart))
         for _ in range(rounds):
             for outcome, child in zip(outcomes, children, strict=True):
                 outcome.rounds.append(child(one_round))

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import numpy as np
 import typer
@@ -25,6 +25,7 @@ from rich.console import Console
 from cardio_ner.checkpoint import Checkpoint
 from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
 from cardio_ner.document import Document
+from cardio_ner.encoder import Encoder
 from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_ner.evaluation import mentions
 from cardio_ner.tagger import Tagger
@@ -34,6 +35,27 @@ from conditions import conditions, markdown_table, write_results
 from encoder_runners import LOSSY, REFERENCE, RUNNERS, SUBSET_SIZE, Batch, Forward, export
 from encoders import PACKAGES, can_run, exported, make_batches, padded
 from windows import counts, difference, f1, never_saw
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way to run, one language, one type. F1 in percent; `difference` is to float32's, and its 95 % interval."""
+
+    language: str
+    way: str
+    entity_type: str
+    f1: float
+    difference: tuple[float, float, float]
+    mentions_that_differ: int
+    mentions: int
+    alone: float
+
+    def cells(self) -> list[str]:
+        """The row of a Markdown table."""
+        by, low, high = self.difference
+        moved = f"{by:+.2f} ({low:+.2f} to {high:+.2f})"
+        differ = f"{self.mentions_that_differ} of {self.mentions}"
+        return [f"{self.language}, {self.way}", self.entity_type, f"{self.f1:.2f}", moved, differ, f"{self.alone:.2g}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,68 +95,47 @@ def main(
     """Score every lossy way beside float32; write a table and JSON."""
     wanted = [one.strip() for one in only.split(";")] if only else sorted(LOSSY)
     names = [REFERENCE, *(one for one in wanted if can_run(one))]
-    lines, data = [], []
+    rows: list[Row] = []
     with errors_as_exit():
         for language in languages.split(","):
-            for row in scored(checkpoints / language, language, names, fold=fold, threads=threads):
-                data.append(row)
-                lines.append(as_cells(row))
+            rows += scored(checkpoints / language, language, names, fold=fold, threads=threads)
     left_out = [one for one in wanted if one not in names]
     notes = [f"Left out, for this processor multiplies no bfloat16 in hardware: {', '.join(left_out)}."] * bool(
         left_out
     )
     columns = ["", "type", "strict F1", "against float32 (95 %)", "mentions that differ", "alone"]
-    found = {"conditions": conditions(PACKAGES), "outcomes": data}
+    found = {"conditions": conditions(PACKAGES), "outcomes": [asdict(row) for row in rows]}
     title = f"What lossy arithmetic costs in F1: fold {fold} of cardioccc_dev"
-    Console().print(write_results(name, title, [*notes, markdown_table(columns, lines, n_text_columns=2)], found))
+    page = [*notes, markdown_table(columns, [row.cells() for row in rows], n_text_columns=2)]
+    Console().print(write_results(name, title, page, found))
 
 
-def scored(folder: Path, language: str, names: Sequence[str], *, fold: int, threads: int) -> list[dict[str, object]]:
-    """One language's rows: way to run x entity type."""
+def scored(folder: Path, language: str, names: Sequence[str], *, fold: int, threads: int) -> list[Row]:
+    """One language's rows: every way to run, every type that was annotated."""
     opened = Checkpoint.open(folder)
     if not never_saw(opened.manifest.training_data, fold):
         raise ConfigError(f"{folder}: its manifest does not say that it never saw fold {fold}")
     corpus = read_multicardioner(data_folder(), language)
     learnt, gold = corpus.fold(fold)
+    types = [name for name in opened.scheme.entity_types if name in corpus.annotated]
     tagger = Tagger.load(opened, device="cpu", precision="fp32")
     texts = [document.text for document in learnt[-SUBSET_SIZE:]]
     batches = make_batches(tagger, texts, max_tokens_per_batch=1024)
     export(folder, exported(folder), batches[:SUBSET_SIZE], names=names)
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     reference: list[Document] = []
     for way in names:
         forward = RUNNERS[way](folder, exported(folder), threads)
-        encoder = SwappedEncoder(forward, tagger.encoder.tokenizer, tagger.encoder.scheme)
+        encoder = cast(Encoder, SwappedEncoder(forward, tagger.encoder.tokenizer, tagger.encoder.scheme))
         found = list(dataclasses.replace(tagger, encoder=encoder).tag(gold))
         reference = reference or found
-        for type_ in (one for one in opened.scheme.entity_types if one in corpus.annotated):
-            ours, theirs = counts(gold, found, type_), counts(gold, reference, type_)
-            rows.append(
-                {
-                    "language": language,
-                    "way": way,
-                    "type": type_,
-                    "f1": float(f1(ours.sum(0))),
-                    "f1_difference_low_high": difference(ours, theirs),
-                    "mentions_that_differ": len(mentions(found, type_) ^ mentions(reference, type_)),
-                    "mentions": len(mentions(reference, type_)),
-                    "alone": alone(forward, batches[0]),
-                }
-            )
+        apart = alone(forward, batches[0])
+        for name in types:
+            ours, theirs = counts(gold, found, name), counts(gold, reference, name)
+            given, expected = mentions(found, name), mentions(reference, name)
+            score, differ = float(f1(ours.sum(0))), len(given ^ expected)
+            rows.append(Row(language, way, name, score, difference(ours, theirs), differ, len(expected), apart))
     return rows
-
-
-def as_cells(row: dict[str, object]) -> list[str]:
-    """A row of the Markdown table."""
-    by, low, high = row["f1_difference_low_high"]  # type: ignore[misc]
-    return [
-        f"{row['language']}, {row['way']}",
-        str(row["type"]),
-        f"{row['f1']:.2f}",
-        f"{by:+.2f} ({low:+.2f} to {high:+.2f})",
-        f"{row['mentions_that_differ']} of {row['mentions']}",
-        f"{row['alone']:.2g}",
-    ]
 
 
 if __name__ == "__main__":
