@@ -15,7 +15,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, n_t
     return "\n".join("| " + " | ".join(row) + " |" for row in (columns, rule, *rows))
 
 
-def write_results(name: str, title: str, sections: Sequence[str], data: dict[str, object]) -> Path:
+def write_results(name: str, title: str, sections: Sequence[str], data: Mapping[str, object]) -> Path:
     """Write `results/<day>-<name>.md` and `.json`; `data` holds `conditions`. The Markdown file's path."""
     told = data["conditions"]
     assert isinstance(told, dict)

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+
 from conditions import conditions, write_results
 from growth_report import picture, sections
 from growth_run import SMALL_NOTES, Input, Run, measure
 from made_notes import Sources, read_sources, write_notes
-from rich.console import Console
 from tiny_encoder import write_tiny_checkpoint
 
 LONG_NOTE_AMONG = 1_000

@@ -15,17 +15,17 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Annotated, Any
 
-import scaling_arithmetic as arithmetic
 import typer
-from conditions import RESULTS, markdown_table
-from made_notes import make_note, read_sources, write_notes
-from scaling_arithmetic import Sample, Tables
 
+import scaling_arithmetic as arithmetic
 from cardio_ner.batching import padded_length
 from cardio_ner.checkpoint import Checkpoint, packaged_model
 from cardio_ner.document import LANGUAGES
 from cardio_ner.tagger import Tagger
 from cardio_ner.windows import cut_windows
+from conditions import RESULTS, markdown_table
+from made_notes import make_note, read_sources, write_notes
+from scaling_arithmetic import Sample, Tables
 
 PAGE = Path(__file__).parents[1] / "docs/scaling.md"
 BEGIN, END = "<!-- begin: benchmarks/scaling.py -->", "<!-- end -->"

@@ -22,12 +22,13 @@ from statistics import median
 from typing import Annotated
 
 import typer
+from rich.console import Console
+
 from conditions import conditions, markdown_table, write_results
 from growth_job import MARK
 from growth_run import CONF, ROOT
 from made_notes import make_note, read_sources, write_notes
 from process_usage import ROLES, Role, Watch
-from rich.console import Console
 
 NOTES = 60
 IMPORTS = {

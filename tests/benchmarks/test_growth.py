@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from growth_report import picture, sections
 from growth_run import SMALL_NOTES, Input, Run, figures
 from process_usage import Moment

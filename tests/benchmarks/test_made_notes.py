@@ -7,10 +7,10 @@ from statistics import mean
 
 import pyarrow.parquet as pq
 import pytest
-from made_notes import LEAST_WORDS, Sources, make_long_note, make_note, read_sources, write_notes
 
 from cardio_ner.corpus.multicardioner import DATA_VARIABLE
 from cardio_ner.document import LANGUAGES
+from made_notes import LEAST_WORDS, Sources, make_long_note, make_note, read_sources, write_notes
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from process_usage import Watch, memory_of, role_of
 
 PEAK_BYTES = 300 * 2**20

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import BertConfig, BertModel
+
 from scaling import BEGIN, END, PAGE, put_between
 from scaling_arithmetic import (
     Sample,
@@ -17,8 +20,6 @@ from scaling_arithmetic import (
     output_of,
     window_tokens_per_second,
 )
-from torch.utils.flop_counter import FlopCounterMode
-from transformers import BertConfig, BertModel
 
 NOTE = Sample(words=150, tokens=240, window_tokens=300, mentions=8, text_bytes=1_000, parquet_bytes=500)
 
