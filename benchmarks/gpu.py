@@ -45,7 +45,7 @@ from comparison.encoders import write_base_size
 from comparison.machine import machine, provenance
 
 RESULTS = Path(__file__).parent / "results"
-BUDGETS = (4096, 16384, 65536)
+BUDGETS = "4096,16384,65536"
 PIPELINE_BATCHES = (8, 32, 128, 256)
 ARROW_ROWS = 256
 TASKS = 4
@@ -213,11 +213,12 @@ def main(
     device: Annotated[str, typer.Option(help="cuda, cuda:1; cpu to try the script out")] = "cuda",
     n_documents: Annotated[int, typer.Option("--documents")] = 4096,
     rounds: Annotated[int, typer.Option(help="Interleaved rounds")] = 3,
-    budgets: Annotated[list[int], typer.Option("--budget", help="Tokens of a batch; may be repeated")] = list(BUDGETS),
+    budgets: Annotated[str, typer.Option(help="Tokens of a batch, to choose from")] = BUDGETS,
     results: Annotated[Path, typer.Option(help="Folder of the Markdown and the JSON")] = RESULTS,
 ) -> None:
     """Measure, print, write."""
     chosen = choose_device(device)
+    sizes = sorted(int(budget) for budget in budgets.split(","))
     shipped = Checkpoint.open(packaged_model(LANGUAGE))
     documents = tuple(open_source().take(n_documents))
     named = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else "CPU"
@@ -228,7 +229,7 @@ def main(
     ):
         base = Checkpoint.open(write_base_size(Path(folder), shipped))
         for name, checkpoint in (("shipped", shipped), ("base-size", base)):
-            found["encoders"][name] = measure(Part(checkpoint, device, documents), sorted(budgets), rounds, pool)
+            found["encoders"][name] = measure(Part(checkpoint, device, documents), sizes, rounds, pool)
     results.mkdir(parents=True, exist_ok=True)
     stem = results / f"{found['date']}-gpu"
     stem.with_suffix(".json").write_text(json.dumps(found, indent=1), encoding="utf-8")
