@@ -30,7 +30,8 @@ from made_notes import Sources, read_sources, write_notes
 from tiny_encoder import write_tiny_checkpoint
 
 LONG_NOTE_AMONG = 1_000
-WARM_UP_NOTES = 60
+WARM_UP_NOTES_PER_CORE = 200
+"""Enough that each core has a task, and so a worker that has loaded its models."""
 PACKAGES = ("pyspark", "torch", "transformers", "tokenizers", "pyarrow", "pandas")
 Kind = tuple[int, int, int]
 """What tells runs apart: documents, cores, bytes of the long note."""
@@ -56,7 +57,7 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         checkpoint = write_tiny_checkpoint(scratch / "tiny") if encoder is Encoder.tiny else None
-        warm_up, small = _few_notes(scratch, sources)
+        warm_up, small = _few_notes(scratch, sources, cores=cores)
         inputs = list(_inputs(scratch / "notes", wanted, sources, cores=cores, long_note_bytes=long_note_bytes))
         for number in range(rounds):
             for notes in inputs if number == 0 else inputs[:-1]:
@@ -71,9 +72,9 @@ def main(
     Console().print(report.read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
 
 
-def _few_notes(scratch: Path, sources: Sources) -> tuple[Path, Path]:
+def _few_notes(scratch: Path, sources: Sources, *, cores: int) -> tuple[Path, Path]:
     """The notes that warm up, and those that tell what any run costs; no others are like them."""
-    write_notes(scratch / "warm-up", range(90_000_000, 90_000_000 + WARM_UP_NOTES), sources)
+    write_notes(scratch / "warm-up", range(90_000_000, 90_000_000 + WARM_UP_NOTES_PER_CORE * cores), sources)
     write_notes(scratch / "small", range(91_000_000, 91_000_000 + SMALL_NOTES), sources)
     return scratch / "warm-up", scratch / "small"
 

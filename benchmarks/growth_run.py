@@ -24,7 +24,8 @@ from process_usage import ROLES, Moment, Role, Watch
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf/spark/local.conf"
-SMALL_NOTES = 100
+SMALL_NOTES = 300
+"""Two tasks: fewer would let a second worker idle for so long that Spark ends it."""
 ENOUGH_NOTES = 10_000
 MOST_REPEATS = 5
 Look = tuple[Moment, Mapping[str, Any]]

@@ -44,7 +44,7 @@ def test_what_any_run_costs_is_no_documents_cost() -> None:
 
 
 def test_a_runs_moments_are_its_own() -> None:
-    run = run_over(1_100, 12.0)
+    run = run_over(SMALL_NOTES + 1_000, 12.0)
     assert [each.seconds for each in run.moments] == [0, 12]
     assert run.startup_seconds == {"imported": 1, "session": 3, "warmed up": 10}
 
@@ -56,15 +56,19 @@ def test_a_run_that_lost_notes_is_none() -> None:
 
 
 def test_the_report_compares_with_the_smallest_size_and_with_one_core() -> None:
-    kinds = [[run_over(1_100, 12.0)], [run_over(2_100, 23.0)], [run_over(1_100, 22.0, cores=1)]]
+    kinds = [
+        [run_over(SMALL_NOTES + 1_000, 12.0)],
+        [run_over(SMALL_NOTES + 2_000, 23.0)],
+        [run_over(SMALL_NOTES + 1_000, 22.0, cores=1)],
+    ]
     text = "\n".join(sections(kinds))
-    assert "| 1,100 | 1 | 12.0 | 2.0 | 10.000 | 1.000 |" in text
-    assert "| 2,100 | 1 | 23.0 | 2.0 | 10.500 | 1.050 |" in text
+    assert "| 1,300 | 1 | 12.0 | 2.0 | 10.000 | 1.000 |" in text
+    assert "| 2,300 | 1 | 23.0 | 2.0 | 10.500 | 1.050 |" in text
     assert "2 cores were 2.00 times as fast as one" in text
 
 
 def test_the_picture_is_written(tmp_path: Path) -> None:
-    picture([[run_over(1_100, 12.0)], [run_over(2_100, 23.0)]], tmp_path / "growth.png")
+    picture([[run_over(SMALL_NOTES + 1_000, 12.0)], [run_over(SMALL_NOTES + 2_000, 23.0)]], tmp_path / "growth.png")
     assert (tmp_path / "growth.png").stat().st_size > 10_000
 
 
