@@ -10,26 +10,32 @@ Shapes: K labels of the head, t tokens of one row without special tokens, u thos
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
+from tokenizers import Tokenizer
 
 from cardio_ner.checkpoint import Checkpoint
 from cardio_ner.engine.attention import AMPERE
 from cardio_ner.engine.contract import Engine, Positions, Row
-from cardio_ner.engine.packed import PackedBert, is_packable
-from cardio_ner.engine.padded import PaddedModel
+from cardio_ner.engine.loading import load_engine
 from cardio_ner.errors import CheckpointError, ConfigError, DeviceLostError
 from cardio_ner.tags import Floats, TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 _LOGGER = logging.getLogger(__name__)
+PLAIN_TOKENIZERS = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""Classes of transformers 4 and 5 that run tokenizer.json as it is."""
 PRECISIONS = ("auto", "bf16", "fp32")
 CUBLAS_OUT_OF_MEMORY = "CUBLAS_STATUS_ALLOC_FAILED"
 
@@ -77,23 +83,28 @@ def wrap_tokenizer(tokenizer: PreTrainedTokenizerBase) -> DocumentTokenizer:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise CheckpointError(f"{type(tokenizer).__name__} has no fast (Rust) tokenizer: offsets need one")
-    bare = tokenizer.encode("a", add_special_tokens=False)
-    full = tokenizer.encode("a")
+    return _wrapped(backend, tokenizer.pad_token_id)
+
+
+def read_tokenizer(folder: Path) -> DocumentTokenizer:
+    """A checkpoint's tokenizer: tokenizer.json itself where its class adds nothing to it, else through transformers."""
+    file, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
+    config = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
+    if file.exists() and config.get("tokenizer_class") in PLAIN_TOKENIZERS:
+        backend = Tokenizer.from_file(str(file))
+        pad = config.get("pad_token")
+        return _wrapped(backend, backend.token_to_id(pad) if isinstance(pad, str) else None)
+    from transformers import AutoTokenizer
+
+    return wrap_tokenizer(AutoTokenizer.from_pretrained(folder, trust_remote_code=False))
+
+
+def _wrapped(backend: Tokenizer, pad_id: int | None) -> DocumentTokenizer:
+    backend.no_padding()
+    backend.no_truncation()
+    bare, full = backend.encode("a", add_special_tokens=False).ids, backend.encode("a").ids
     at = next(i for i in range(len(full)) if full[i : i + len(bare)] == bare)
-    pad = tokenizer.pad_token_id
-    return DocumentTokenizer(backend, tuple(full[:at]), tuple(full[at + len(bare) :]), 0 if pad is None else pad)
-
-
-@contextmanager
-def _no_progress_bar() -> Iterator[None]:
-    """Loading takes a fraction of a second: no bar in every worker's log; the caller's own choice comes back."""
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            transformers_logging.enable_progress_bar()
+    return DocumentTokenizer(backend, tuple(full[:at]), tuple(full[at + len(bare) :]), pad_id or 0)
 
 
 @contextmanager
@@ -114,28 +125,6 @@ def _device_errors() -> Iterator[None]:
         raise
 
 
-def load_model(checkpoint: Checkpoint, *, device: torch.device, dtype: torch.dtype) -> PreTrainedModel:
-    """The checkpoint's transformers model (safetensors only). Raises CheckpointError where the weights do not fit."""
-    with _no_progress_bar():
-        model, report = AutoModelForTokenClassification.from_pretrained(
-            checkpoint.folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-        )
-    if report["missing_keys"] or report["mismatched_keys"]:
-        raise CheckpointError(
-            f"{checkpoint.folder}: the weights lack {sorted(map(str, report['missing_keys']))[:3]} or differ in "
-            f"shape at {sorted(map(str, report['mismatched_keys']))[:3]}: expected a token-classification model"
-        )
-    loaded: PreTrainedModel = model.eval().requires_grad_(False).to(device)
-    return loaded
-
-
-@torch.inference_mode()
-def choose_engine(model: PreTrainedModel, tokenizer: DocumentTokenizer) -> Engine:
-    """The fastest engine that this model has."""
-    kind = PackedBert.of if is_packable(model) else PaddedModel
-    return kind(model, tokenizer.pad_id)
-
-
 @dataclass(frozen=True, slots=True)
 class Encoder:
     """A loaded model with its tokenizer, on one device."""
@@ -149,9 +138,9 @@ class Encoder:
         """Load weights and tokenizer. Raises CheckpointError where they do not fit, ConfigError for a device that is
         not there."""
         torch_device = choose_device(device)
-        model = load_model(checkpoint, device=torch_device, dtype=choose_dtype(precision, torch_device))
-        tokenizer = wrap_tokenizer(AutoTokenizer.from_pretrained(checkpoint.folder, trust_remote_code=False))
-        engine = choose_engine(model, tokenizer)
+        dtype = choose_dtype(precision, torch_device)
+        tokenizer = read_tokenizer(checkpoint.folder)
+        engine = load_engine(checkpoint, device=torch_device, dtype=dtype, pad_id=tokenizer.pad_id)
         _LOGGER.info("%s: %s", checkpoint.folder, engine.describe())
         return cls(engine, tokenizer, checkpoint.scheme)
 

@@ -21,10 +21,11 @@ from transformers import (
 
 from cardio_ner.checkpoint import Checkpoint, packaged_model
 from cardio_ner.document import Document
-from cardio_ner.encoder import Encoder, choose_engine, load_model, wrap_tokenizer
+from cardio_ner.encoder import Encoder
 from cardio_ner.engine.attention import RowLengths, by_length
 from cardio_ner.engine.contract import MIN_TOKENS
 from cardio_ner.engine.linear import Linear, onednn_takes
+from cardio_ner.engine.loading import engine_of, load_model
 from cardio_ner.engine.packed import PackedBert, is_packable
 from cardio_ner.engine.padded import PaddedModel
 from cardio_ner.tagger import Tagger
@@ -55,10 +56,14 @@ def random_model(config: PreTrainedConfig, dtype: torch.dtype = torch.float32) -
     return model.to(dtype)
 
 
+def packed_of(model: PreTrainedModel) -> PackedBert:
+    return PackedBert.of(model.config.to_dict(), model.state_dict())
+
+
 def both(config: PreTrainedConfig) -> tuple[PackedBert, PaddedModel]:
     model = random_model(config)
     with torch.inference_mode():
-        return PackedBert.of(model, 1), PaddedModel(model, 1)
+        return packed_of(model), PaddedModel(model, 1)
 
 
 BOTH = {config: both(config(**SIZE)) for config in FAMILIES}
@@ -107,24 +112,33 @@ def test_no_wanted_token_is_no_logit() -> None:
 
 
 def test_what_is_built_otherwise_stays_on_the_plain_path() -> None:
-    assert is_packable(random_model(BertConfig(**SIZE)))
-    assert not is_packable(random_model(BertConfig(**SIZE, hidden_act="relu")))
-    assert not is_packable(random_model(DistilBertConfig(vocab_size=50, dim=32, n_heads=4, n_layers=1, hidden_dim=64)))
-    tokenizer = wrap_tokenizer(tiny_tokenizer())
-    assert isinstance(choose_engine(random_model(BertConfig(**SIZE)), tokenizer), PackedBert)
-    assert isinstance(choose_engine(random_model(BertConfig(**SIZE, hidden_act="relu")), tokenizer), PaddedModel)
+    assert isinstance(engine_of(random_model(BertConfig(**SIZE)), 0), PackedBert)
+    distil = DistilBertConfig(vocab_size=50, dim=32, n_heads=4, n_layers=1, hidden_dim=64)
+    for config in (BertConfig(**SIZE, hidden_act="relu"), distil):
+        assert isinstance(engine_of(random_model(config), 0), PaddedModel)
+
+
+@pytest.mark.parametrize("config", FAMILIES)
+def test_a_weight_that_is_missing_or_of_another_shape_is_seen(config: type[PreTrainedConfig]) -> None:
+    model = random_model(config(**SIZE))
+    shapes = {name: tuple(weight.shape) for name, weight in model.state_dict().items()}
+    told = model.config.to_dict()
+    assert is_packable(told, shapes)
+    for name in shapes:
+        assert not is_packable(told, {other: shape for other, shape in shapes.items() if other != name})
+        assert not is_packable(told, shapes | {name: (*shapes[name][:-1], 7)})
 
 
 @pytest.mark.parametrize("language", ["es", "en", "it"])
 def test_what_ships_takes_the_packed_path_and_finds_what_the_plain_one_finds(language: str) -> None:
     checkpoint = Checkpoint.open(packaged_model(language))
     model = load_model(checkpoint, device=torch.device("cpu"), dtype=torch.float32)
-    assert is_packable(model)
+    assert isinstance(engine_of(model, 0), PackedBert)
     rng = np.random.default_rng(5)
     rows = [rng.integers(5, model.config.vocab_size, length).astype(np.int32) for length in (1, 17, 64, 128, 128)]
     wanted = [np.arange(len(row)) for row in rows]
     with torch.inference_mode():
-        packed = PackedBert.of(model, 0).logits(rows, wanted)
+        packed = packed_of(model).logits(rows, wanted)
         plain = torch.cat([PaddedModel(model, 0).logits([row], [its]) for row, its in zip(rows, wanted, strict=True)])
     assert (packed - plain).abs().max() < 1e-3
 
@@ -158,9 +172,9 @@ def test_in_bfloat16_the_packed_path_is_as_near_to_float32_as_the_plain_one() ->
     rows = [random_row(length, length) for length in range(1, 129, 3)]
     wanted = [np.arange(len(row)) for row in rows]
     with torch.inference_mode():
-        truth = PackedBert.of(model, 1).logits(rows, wanted)
+        truth = packed_of(model).logits(rows, wanted)
         small = model.to(torch.bfloat16)
-        packed = PackedBert.of(small, 1).logits(rows, wanted)
+        packed = packed_of(small).logits(rows, wanted)
         plain = torch.cat([PaddedModel(small, 1).logits([row], [its]) for row, its in zip(rows, wanted, strict=True)])
     errors = [float((found - truth).abs().mean()) for found in (packed, plain)]
     assert 0 < errors[0] < 1.5 * errors[1]

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from cardio_ner.checkpoint import WEIGHTS, Checkpoint
 from cardio_ner.corpus.multicardioner import read_multicardioner
 from cardio_ner.document import DISEASE, MEDICATION
-from cardio_ner.encoder import load_model
+from cardio_ner.engine.loading import load_model
 from cardio_ner.errors import ConfigError, CorpusError
 from cardio_ner.evaluation import strict_score
 from cardio_ner.tagger import Tagger

@@ -6,7 +6,8 @@ Contract
   takes a layer block by block, so that the four times wider middle stays in its cache.
 - The last layer goes on with the wanted tokens alone: those that the overlap of windows reads twice, special tokens and
   those that the decoder never looks at have been looked at by then, and that is all they are for.
-- BERT and RoBERTa, and what is built like them (XLM-RoBERTa, CamemBERT): `is_packable` says whether a model is.
+- BERT and RoBERTa, and what is built like them (XLM-RoBERTa, CamemBERT): `is_packable` says whether a model is. It is
+  made of config.json and the named weights alone: transformers, whose import takes longer than torch's, is not needed.
   J. Devlin et al., arXiv 1810.04805; Y. Liu et al., arXiv 1907.11692. Rows end to end: M. Krell et al., arXiv
   2107.02027.
 
@@ -15,7 +16,7 @@ Shapes: N tokens of all rows (a CPU adds idle ones up to MIN_TOKENS), U wanted, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
-from transformers import PreTrainedModel
 
 from cardio_ner.batching import pack_in_order
 from cardio_ner.engine.attention import Attention, RowLengths, choose_attention
@@ -31,7 +31,10 @@ from cardio_ner.engine.contract import MIN_TOKENS, Positions, Row
 from cardio_ner.engine.linear import Linear
 
 BODIES = {"bert": "bert", "roberta": "roberta", "xlm-roberta": "roberta", "camembert": "roberta"}
-"""model_type of config.json → the attribute of the model that holds embeddings and layers."""
+"""model_type of config.json → what the names of embeddings and layers begin with."""
+
+Weights = Mapping[str, torch.Tensor]
+"""By the names that transformers gives them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,9 @@ class Norm:
     eps: float
 
     @classmethod
-    def of(cls, module: torch.nn.LayerNorm) -> Norm:
-        """That of a model."""
-        return cls(module.weight.detach(), module.bias.detach(), module.eps)
+    def of(cls, weights: Weights, name: str, eps: float) -> Norm:
+        """That of the name."""
+        return cls(weights[f"{name}.weight"].detach(), weights[f"{name}.bias"].detach(), eps)
 
     def __call__(self, x_NC: torch.Tensor) -> torch.Tensor:
         """[N, C]"""
@@ -64,17 +67,16 @@ class Layer:
     narrow_norm: Norm
 
     @classmethod
-    def of(cls, layer: Any) -> Layer:
-        """That of a BERT."""
-        attention = layer.attention.self
-        three = attention.query, attention.key, attention.value
+    def of(cls, weights: Weights, name: str, eps: float) -> Layer:
+        """That of the name."""
+        three = [f"{name}.attention.self.{part}" for part in ("query", "key", "value")]
         return cls(
-            Linear(torch.cat([part.weight for part in three]), torch.cat([part.bias for part in three])),
-            _linear(layer.attention.output.dense),
-            Norm.of(layer.attention.output.LayerNorm),
-            _linear(layer.intermediate.dense),
-            _linear(layer.output.dense),
-            Norm.of(layer.output.LayerNorm),
+            Linear(*(torch.cat([weights[f"{part}.{kind}"] for part in three]) for kind in ("weight", "bias"))),
+            _linear(weights, f"{name}.attention.output.dense"),
+            Norm.of(weights, f"{name}.attention.output.LayerNorm", eps),
+            _linear(weights, f"{name}.intermediate.dense"),
+            _linear(weights, f"{name}.output.dense"),
+            Norm.of(weights, f"{name}.output.LayerNorm", eps),
         )
 
     def after_attention(self, looked_NC: torch.Tensor, x_NC: torch.Tensor) -> torch.Tensor:
@@ -94,25 +96,25 @@ class PackedBert:
     head: Linear
     n_heads: int
     first_place: int
-    pad_id: int
     attention: Attention
 
     @classmethod
-    def of(cls, model: PreTrainedModel, pad_id: int) -> PackedBert:
-        """Of a loaded model (see `is_packable`), whose own weights may be dropped afterwards."""
-        body = getattr(model, BODIES[model.config.model_type])
-        embeddings = body.embeddings
-        places_PC = embeddings.position_embeddings.weight + embeddings.token_type_embeddings.weight[0]
+    def of(cls, config: Mapping[str, Any], weights: Weights) -> PackedBert:
+        """Of config.json and the weights (see `is_packable`), which may be dropped afterwards."""
+        body, eps = BODIES[config["model_type"]], config["layer_norm_eps"]
+        words_VC = weights[f"{body}.embeddings.word_embeddings.weight"].detach()
+        places_PC = weights[f"{body}.embeddings.position_embeddings.weight"]
         return cls(
-            embeddings.word_embeddings.weight.detach(),
-            places_PC.detach(),
-            Norm.of(embeddings.LayerNorm),
-            tuple(Layer.of(layer) for layer in body.encoder.layer),
-            _linear(model.classifier),
-            model.config.num_attention_heads,
-            0 if model.config.model_type == "bert" else embeddings.padding_idx + 1,
-            pad_id,
-            choose_attention(model.device, model.dtype),
+            words_VC,
+            (places_PC + weights[f"{body}.embeddings.token_type_embeddings.weight"][0]).detach(),
+            Norm.of(weights, f"{body}.embeddings.LayerNorm", eps),
+            tuple(
+                Layer.of(weights, f"{body}.encoder.layer.{layer}", eps) for layer in range(config["num_hidden_layers"])
+            ),
+            _linear(weights, "classifier"),
+            config["num_attention_heads"],
+            0 if config["model_type"] == "bert" else config["pad_token_id"] + 1,
+            choose_attention(words_VC.device, words_VC.dtype),
         )
 
     @property
@@ -169,7 +171,7 @@ class PackedBert:
         starts = np.empty_like(lengths)
         starts[order] = np.cumsum(lengths[order]) - lengths[order]
         n_tokens = self.cost(lengths.tolist())
-        ids_N = np.full(n_tokens, self.pad_id, dtype=np.int64)
+        ids_N = np.zeros(n_tokens, dtype=np.int64)
         places_N = np.full(n_tokens, self.first_place, dtype=np.int64)
         for row, start in zip(rows, starts, strict=True):
             ids_N[start : start + len(row)] = row
@@ -185,17 +187,45 @@ class PackedBert:
         return tensor if self.device.type == "cpu" else tensor.pin_memory().to(self.device, non_blocking=True)
 
 
-def is_packable(model: PreTrainedModel) -> bool:
-    """Is it one of BODIES in its ordinary form?"""
-    config = model.config
+def is_packable(config: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]) -> bool:
+    """Is it one of BODIES in its ordinary form, with a linear head, and every weight of the shape it should have?"""
     return (
-        config.model_type in BODIES
-        and config.hidden_act == "gelu"
-        and not config.is_decoder
-        and getattr(config, "position_embedding_type", "absolute") == "absolute"
-        and isinstance(getattr(model, "classifier", None), torch.nn.Linear)
+        config.get("model_type") in BODIES
+        and config.get("hidden_act") == "gelu"
+        and not config.get("is_decoder")
+        and config.get("position_embedding_type", "absolute") == "absolute"
+        and all(tuple(shapes.get(name, ())) == shape for name, shape in _shapes(config).items())
     )
 
 
-def _linear(module: Any) -> Linear:
-    return Linear(module.weight, module.bias)
+def _shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Every weight's name and shape, by config.json."""
+    body, hidden, wide = BODIES[config["model_type"]], config["hidden_size"], config["intermediate_size"]
+    linears = {
+        "attention.self.query": (hidden, hidden),
+        "attention.self.key": (hidden, hidden),
+        "attention.self.value": (hidden, hidden),
+        "attention.output.dense": (hidden, hidden),
+        "intermediate.dense": (wide, hidden),
+        "output.dense": (hidden, wide),
+    }
+    layers = [f"{body}.encoder.layer.{layer}" for layer in range(config["num_hidden_layers"])]
+    of_linears = {f"{layer}.{name}": shape for layer in layers for name, shape in linears.items()}
+    of_linears["classifier"] = (len(config["id2label"]), hidden)
+    norms = [f"{layer}.{name}.LayerNorm" for layer in layers for name in ("attention.output", "output")]
+    return {
+        f"{body}.embeddings.word_embeddings.weight": (config["vocab_size"], hidden),
+        f"{body}.embeddings.position_embeddings.weight": (config["max_position_embeddings"], hidden),
+        f"{body}.embeddings.token_type_embeddings.weight": (config["type_vocab_size"], hidden),
+        **{f"{name}.weight": shape for name, shape in of_linears.items()},
+        **{f"{name}.bias": shape[:1] for name, shape in of_linears.items()},
+        **{
+            f"{name}.{kind}": (hidden,)
+            for name in (*norms, f"{body}.embeddings.LayerNorm")
+            for kind in ("weight", "bias")
+        },
+    }
+
+
+def _linear(weights: Weights, name: str) -> Linear:
+    return Linear(weights[f"{name}.weight"], weights[f"{name}.bias"])
