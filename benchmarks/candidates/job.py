@@ -13,6 +13,7 @@ from candidates.sparks import open_session, output_folder
 from candidates.tagger import window_tokens_of
 from cardio_ner.spark.pipeline import annotate
 from cardio_ner.spark.settings import Settings
+from cardio_ner.spark.tables import read_documents, read_spans
 from cardio_ner.tagger import Tagger
 
 
@@ -32,9 +33,9 @@ class Job:
             started = time.perf_counter()
             annotate(self.spark, corpus, output, settings)
             seconds = time.perf_counter() - started
-            documents = self.spark.read.parquet(f"{output}/documents").select("n_tokens").collect()
+            documents = read_documents(self.spark, output).select("n_tokens").collect()
             columns = ("doc_id", "start_offset", "end_offset", "entity_type")
-            found = self.spark.read.parquet(f"{output}/spans").select(*columns).collect()
+            found = read_spans(self.spark, output).select(*columns).collect()
         counts = [row["n_tokens"] for row in documents]
         window_tokens = sum(window_tokens_of(n_tokens, self.tagger) for n_tokens in counts)
         return Round(seconds, len(counts), sum(counts), window_tokens, tuple(Found(*row) for row in found))
