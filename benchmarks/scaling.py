@@ -18,7 +18,6 @@ from typing import Annotated, Any
 import typer
 
 import scaling_arithmetic as arithmetic
-from cardio_ner.batching import padded_length
 from cardio_ner.checkpoint import Checkpoint, packaged_model
 from cardio_ner.document import LANGUAGES
 from cardio_ner.tagger import Tagger
@@ -163,7 +162,7 @@ def count_sample() -> Sample:
 def _window_tokens(n_tokens: int, tagger: Tagger) -> int:
     special = tagger.encoder.tokenizer.n_special_tokens
     windows = cut_windows(n_tokens, window_tokens=tagger.window_tokens - special, overlap_tokens=tagger.overlap_tokens)
-    return sum(padded_length(window.end - window.start + special) for window in windows)
+    return sum(window.end - window.start + special for window in windows)
 
 
 def _sample_table(sample: Sample) -> str:
