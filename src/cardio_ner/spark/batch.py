@@ -54,6 +54,7 @@ ROW_BYTES = 2048
 """What a row is taken for where a file (compressed) or a table (unknown) says less: a short note."""
 SMALL_BYTES = 256 * 1024
 """Input bytes worth a task of their own, as long as cores are idle."""
+TASKS_PER_CORE = 4
 
 Log = Callable[[str], None]
 
@@ -161,10 +162,12 @@ def _annotate(job: Job, rows: DataFrame, *, n_bytes: int, careful: bool) -> Data
 
 
 def tasks_for(n_bytes: int, *, cores: int) -> int:
-    """How many tasks tag so many bytes: as many on each core, so that none is left with the last one alone."""
+    """How many tasks tag so many bytes: as many for each core, so that none is left with the last one alone, and several
+    where there is enough to do, since rows spread by chance are no even shares."""
     if n_bytes <= SMALL_BYTES * cores:
         return max(1, ceil(n_bytes / SMALL_BYTES))
-    return ceil(n_bytes / (TASK_BYTES * cores)) * cores
+    for_each = min(TASKS_PER_CORE, n_bytes // (SMALL_BYTES * cores))
+    return max(for_each, ceil(n_bytes / (TASK_BYTES * cores))) * cores
 
 
 def _quarantined(job: Job, files: Sequence[File], counts: Counts) -> DataFrame:
