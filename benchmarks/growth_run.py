@@ -4,7 +4,7 @@ Contract
 - Start-up is apart: from the start of the process to the end of a first, small run, which loads Spark and models.
 - What documents cost is what a run takes beyond the small runs (over SMALL_NOTES) just before and just after it, on
   average, divided among the other documents; so is processor time, by role. The small runs tell what any run costs.
-- A process that runs over few notes does so several times, up to ENOUGH_NOTES; the median is told.
+- A process that runs over little text does so several times, up to ENOUGH_WORDS; the median is told.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf/spark/local.conf"
 SMALL_NOTES = 300
 """Two tasks: fewer would let a second worker idle for so long that Spark ends it."""
-ENOUGH_NOTES = 10_000
-MOST_REPEATS = 5
+ENOUGH_WORDS = 450_000
 Look = tuple[Moment, Mapping[str, Any]]
 """What the process said, and what it had taken when it said it."""
 MOST_MOMENTS = 200
@@ -80,7 +79,7 @@ class Run:
 def measure(notes: Input, *, warm_up: Path, small: Path, output: Path, checkpoint: Path | None) -> Run:
     """Run the job over the notes. Raises RuntimeError if it fails."""
     arguments = [str(path) for path in (notes.folder, warm_up, small, output)]
-    arguments += ["--repeats", str(max(1, min(MOST_REPEATS, ENOUGH_NOTES // notes.documents)))]
+    arguments += ["--repeats", str(max(1, ENOUGH_WORDS // notes.words))]
     arguments += ["--checkpoint", str(checkpoint)] if checkpoint else []
     submit = f"--master local[{notes.cores}] --properties-file {CONF} pyspark-shell"
     command = [sys.executable, str(ROOT / "benchmarks/growth_job.py"), *arguments]
