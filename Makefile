@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
+PEERS  ?= .venv-peers
 RECIPE ?= conf/training/joint.yaml
 
 BIN     := $(VENV)/bin
@@ -17,7 +18,7 @@ unexport SPARK_HOME SPARK_CONF_DIR PYTHONHOME
 WITH_JAVA = JAVA_HOME=$$(sh docker/java.sh "$(VENV)") && export JAVA_HOME &&
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dist test check lint format train checkpoints pretrain clean
+.PHONY: help setup demo dist test check lint format train checkpoints pretrain benchmark clean
 
 help: ## Show this list
 	@echo 'make TARGET [PYTHON=$(PYTHON)] [VENV=$(VENV)]'
@@ -90,6 +91,12 @@ checkpoints: $(VENV)/.installed-train ## Train all that ships, from models/encod
 pretrain: $(VENV)/.installed-train ## Pre-train the encoder of conf/pretraining.yaml (hours on a CPU; stopped, it resumes)
 	$(KEEP_BUFFERS) $(BIN)/python training/pretrain.py conf/pretraining.yaml
 
+# Options: make benchmark BENCHMARK='--seconds 20 --rounds 5'. Those of one call go to all candidates alike.
+BENCHMARK ?=
+
+benchmark: $(VENV)/.installed-run $(VENV)/.installed-train $(PEERS)/.installed ## Ours beside its peers and the chip's limit: benchmarks/results
+	@$(WITH_JAVA) $(BIN)/python benchmarks/head_to_head.py --peers $(PEERS)/bin/python $(BENCHMARK)
+
 clean: ## Remove build outputs and caches (the virtual environment and trained runs stay)
 	rm -rf build dist spark-warehouse metastore_db derby.log
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -121,4 +128,12 @@ $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml constraints.txt
 $(VENV)/.installed-train: $(VENV)/.made pyproject.toml constraints.txt
 	@echo 'Installing cardio-ner and what training needs into $(VENV): some minutes the first time'
 	@$(INSTALL) -e '.[train,encoder]'
+	@touch $@
+
+# EDS-NLP asks for other packages than ours does: its environment is its own, but for the versions in constraints.txt.
+$(PEERS)/.installed: benchmarks/peers.txt constraints.txt | $(VENV)/.made
+	@echo 'Installing the peers of benchmarks/head_to_head.py into $(PEERS): some minutes the first time'
+	@$(BIN)/python -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install -q --disable-pip-version-check --root-user-action ignore \
+	    -c constraints.txt -r benchmarks/peers.txt
 	@touch $@

@@ -28,7 +28,7 @@ import typer
 from rich.console import Console
 from transformers import BertConfig, BertForTokenClassification
 
-from cardio_ner.batching import pack_batches, padded_length
+from cardio_ner.batching import group_by_width, padded_width
 from cardio_ner.checkpoint import packaged_model
 from cardio_ner.corpus.multicardioner import DATA_VARIABLE, data_folder, read_multicardioner
 from cardio_ner.document import LANGUAGES
@@ -97,13 +97,13 @@ def make_batches(tagger: Tagger, documents: Sequence[str], *, max_tokens_per_bat
         for tokens in tokenizer(documents)
         for w in cut_windows(len(tokens), window_tokens=inner, overlap_tokens=tagger.overlap_tokens)
     ]
-    places = pack_batches([len(row) for row in rows], max_tokens_per_batch=max_tokens_per_batch)
+    places = group_by_width([len(row) for row in rows], max_tokens=max_tokens_per_batch)
     return [padded([rows[i] for i in batch], tokenizer.pad_id) for batch in places]
 
 
 def padded(rows: Sequence[np.ndarray], pad_id: int) -> Batch:
     """Rows side by side, padded to the width that the Tagger would give them."""
-    width = padded_length(max(map(len, rows)))
+    width = padded_width(max(map(len, rows)))
     ids_BT = np.full((len(rows), width), pad_id, dtype=np.int64)
     mask_BT = np.zeros((len(rows), width), dtype=np.int64)
     for b, row in enumerate(rows):

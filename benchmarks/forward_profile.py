@@ -16,7 +16,8 @@ import typer
 from rich.console import Console
 from torch.profiler import ProfilerActivity, profile
 
-from cardio_ner.tagger import Tagger
+from cardio_ner.checkpoint import Checkpoint, packaged_model
+from cardio_ner.engine.loading import load_model
 from conditions import conditions, markdown_table, write_results
 
 KINDS = {
@@ -71,7 +72,8 @@ def main(
 ) -> None:
     """Profile one thread; write a table and JSON."""
     torch.set_num_threads(1)
-    model = Tagger.load(language, device="cpu", precision="fp32").encoder.model
+    checkpoint = Checkpoint.open(packaged_model(language))
+    model = load_model(checkpoint, device=torch.device("cpu"), dtype=torch.float32)
     ids_BT = torch.randint(5, model.config.vocab_size, (rows, width_tokens))
     spent = seconds_by_kind(model, ids_BT, passes)
     matrices = weights(model)

@@ -21,7 +21,6 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from cardio_ner.batching import pack_batches, padded_length
 from cardio_ner.tagger import Tagger
 from cardio_ner.windows import cut_windows
 from child_process import Child, Timed, timed
@@ -65,8 +64,8 @@ def load(language: str, rows: Rows, threads: int, max_tokens_per_batch: int) -> 
     torch.set_num_threads(threads)
     Loaded.tagger = Tagger.load(language, device="cpu")
     special = Loaded.tagger.encoder.tokenizer.n_special_tokens
-    widths = [padded_length(len(row) + special) for row in rows]
-    places = pack_batches(widths, max_tokens_per_batch=max_tokens_per_batch)
+    lengths = [len(row) + special for row in rows]
+    places = Loaded.tagger.encoder.engine.batches(lengths, max_tokens=max_tokens_per_batch)
     Loaded.batches = [[rows[i] for i in batch] for batch in places]
     return one_round()
 

@@ -49,7 +49,7 @@ def deadly(self, documents):
         if word == "FULL":
             raise DeviceError("no room")
         if word == "LOST":
-            type(self.encoder.model).forward = lose_the_gpu
+            type(self.encoder.engine).logits = lose_the_gpu
         if word == "ONCE":
             try:
                 os.rmdir(number)

@@ -1,5 +1,9 @@
 """The encoder: rows in, log-probabilities out; device and precision."""
 
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +11,15 @@ import pytest
 import torch
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
-from cardio_ner.checkpoint import Checkpoint
-from cardio_ner.encoder import Encoder, choose_device, choose_dtype, wrap_tokenizer
+from cardio_ner.checkpoint import Checkpoint, packaged_model
+from cardio_ner.encoder import (
+    PLAIN_TOKENIZERS,
+    Encoder,
+    choose_device,
+    choose_dtype,
+    read_tokenizer,
+    wrap_tokenizer,
+)
 from cardio_ner.errors import CheckpointError, ConfigError, DeviceLostError
 
 
@@ -55,9 +66,7 @@ def test_precision_chooses_the_weights_type() -> None:
 def test_the_precision_asked_for_is_that_of_the_loaded_weights(two_group_checkpoint: Path) -> None:
     checkpoint = Checkpoint.open(two_group_checkpoint)
     for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        assert {p.dtype for p in Encoder.load(checkpoint, device="cpu", precision=precision).model.parameters()} == {
-            dtype
-        }
+        assert Encoder.load(checkpoint, device="cpu", precision=precision).engine.dtype == dtype
 
 
 def test_a_device_that_torch_does_not_know_is_refused() -> None:
@@ -78,7 +87,7 @@ def test_a_gpu_that_fails_is_not_taken_for_a_fault_of_the_rows(
     def assert_on_the_device(*_: object, **__: object) -> None:
         raise torch.AcceleratorError("CUDA error: device-side assert triggered")
 
-    monkeypatch.setattr(type(encoder.model), "forward", assert_on_the_device)
+    monkeypatch.setattr(type(encoder.engine), "logits", assert_on_the_device)
     with pytest.raises(DeviceLostError, match="device-side assert triggered: expected the GPU to compute"):
         encoder.log_probabilities([np.arange(5, 15, dtype=np.int32)])
 
@@ -95,13 +104,46 @@ def test_a_gpu_without_memory_for_cublas_is_out_of_memory_and_other_errors_stay_
     def fail(*_: object, **__: object) -> None:
         raise next(errors)
 
-    monkeypatch.setattr(type(encoder.model), "forward", fail)
+    monkeypatch.setattr(type(encoder.engine), "logits", fail)
     for _ in range(2):
         with pytest.raises(torch.OutOfMemoryError):
             encoder.log_probabilities([np.arange(5, 15, dtype=np.int32)])
     with pytest.raises(RuntimeError, match="cannot be multiplied") as caught:
         encoder.log_probabilities([np.arange(5, 15, dtype=np.int32)])
     assert type(caught.value) is RuntimeError
+
+
+@pytest.mark.parametrize("name", ["tiny", "es", "en", "it"])
+def test_the_tokenizer_read_from_its_file_is_that_of_transformers(two_group_checkpoint: Path, name: str) -> None:
+    folder = two_group_checkpoint if name == "tiny" else packaged_model(name)
+    ours, theirs = read_tokenizer(folder), wrap_tokenizer(AutoTokenizer.from_pretrained(folder))
+    assert json.loads((folder / "tokenizer_config.json").read_text())["tokenizer_class"] in PLAIN_TOKENIZERS
+    for value in ("prefix_ids", "suffix_ids", "pad_id", "word_by_word"):
+        assert getattr(ours, value) == getattr(theirs, value)
+    text = "Paciente con fibrilación auricular; toma apixabán 5 mg/12 h. [SEP] \u00e9\u0301 \N{PILL}"
+    for column in ("ids", "starts", "ends", "begins_word"):
+        assert getattr(ours([text])[0], column).tolist() == getattr(theirs([text])[0], column).tolist()
+
+
+def test_a_tokenizer_whose_class_does_more_than_its_file_goes_through_transformers(
+    two_group_checkpoint: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(two_group_checkpoint, tmp_path, dirs_exist_ok=True)
+    settings = tmp_path / "tokenizer_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"tokenizer_class": "BertTokenizer"}))
+    through = read_tokenizer(tmp_path)
+    assert through.pad_id == read_tokenizer(two_group_checkpoint).pad_id
+    assert "BertTokenizer" not in PLAIN_TOKENIZERS
+
+
+def test_what_ships_tags_without_importing_transformers() -> None:
+    code = (
+        "import sys; from cardio_ner.document import Document; from cardio_ner.tagger import Tagger; "
+        "(found,) = Tagger.load('es', device='cpu').tag([Document('a', 'es', 'Toma bisoprolol.')]); "
+        "print(len(found.spans), 'transformers' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "1 False\n"
 
 
 def test_a_tokenizer_without_offsets_is_refused(two_group_checkpoint: Path) -> None:

@@ -1,8 +1,9 @@
 """The tagger, on tiny random models: same spans whatever the batching, exact offsets, any length."""
 
 import dataclasses
+import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from hypothesis import strategies as st
 from transformers import AutoModelForTokenClassification
 
 from awkward_texts import awkward_texts
+from cardio_ner import tagger as tagger_module
 from cardio_ner.decoding import best_legal_path
 from cardio_ner.document import Document
 from cardio_ner.encoder import Encoder
 from cardio_ner.errors import CheckpointError, DeviceError
 from cardio_ner.tagger import LOOK_AHEAD_CHARS, Tagger
+from cardio_ner.tokenization import DocumentTokenizer
 from cardio_ner.windows import cut_windows
 from tiny_models import CLINICAL_TEXT
 
@@ -94,13 +97,13 @@ def test_a_long_document_goes_through_in_bounded_batches(tagger: Tagger, monkeyp
     text = (CLINICAL_TEXT + "\r\n") * (300_000 // len(CLINICAL_TEXT))
     tagger = dataclasses.replace(tagger, window_tokens=128, overlap_tokens=32)
     costs: list[int] = []
-    plain = Encoder.log_probabilities
+    plain = Encoder.launch
 
-    def watched(self: Encoder, rows: list[np.ndarray]) -> list[np.ndarray]:
-        costs.append(len(rows) * (max(map(len, rows)) + 2))
-        return plain(self, rows)
+    def watched(self: Encoder, rows: list[np.ndarray], wanted: list[np.ndarray]) -> Callable[[], list[np.ndarray]]:
+        costs.append(sum(len(row) + 2 for row in rows))
+        return plain(self, rows, wanted)
 
-    monkeypatch.setattr(Encoder, "log_probabilities", watched)
+    monkeypatch.setattr(Encoder, "launch", watched)
     (small,) = with_budget(tagger, 512).tag_counted([doc(text)])
     assert max(costs) <= 512
     (large,) = with_budget(tagger, 8192).tag_counted([doc(text)])
@@ -114,15 +117,15 @@ def test_a_long_document_goes_through_in_bounded_batches(tagger: Tagger, monkeyp
 def give_it_memory_for(monkeypatch: pytest.MonkeyPatch, n_rows: int) -> list[int]:
     """An encoder that runs out of memory above that many rows; returns the rows of every call."""
     calls: list[int] = []
-    plain = Encoder.log_probabilities
+    plain = Encoder.launch
 
-    def bounded(self: Encoder, rows: list[np.ndarray]) -> list[np.ndarray]:
+    def bounded(self: Encoder, rows: list[np.ndarray], wanted: list[np.ndarray]) -> Callable[[], list[np.ndarray]]:
         calls.append(len(rows))
         if len(rows) > n_rows:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return plain(self, rows)
+        return plain(self, rows, wanted)
 
-    monkeypatch.setattr(Encoder, "log_probabilities", bounded)
+    monkeypatch.setattr(Encoder, "launch", bounded)
     return calls
 
 
@@ -142,7 +145,7 @@ def test_a_device_without_memory_for_the_smallest_batch_is_given_up(
     tagger: Tagger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give_it_memory_for(monkeypatch, 0)
-    with pytest.raises(DeviceError, match=r"out of memory on a batch of \d+ x 24 tokens: expected room") as caught:
+    with pytest.raises(DeviceError, match=r"on a batch of \d+ tokens, \d+ rows of 24 at most: expected room") as caught:
         list(tagger.tag([doc(CLINICAL_TEXT * 40)]))
     assert "Paciente" not in str(caught.value)
 
@@ -176,12 +179,43 @@ def test_documents_are_read_ahead_only_up_to_a_bound(tagger: Tagger) -> None:
 
     def watched() -> Iterator[Document]:
         nonlocal taken
-        for _ in range(12):
+        for _ in range(24):
             taken += 1
             yield doc(" " * (LOOK_AHEAD_CHARS // 4), f"d{taken}")
 
     assert next(tagger.tag(watched())).doc_id == "d1"
-    assert taken == 4
+    assert taken == 8
+
+
+def test_the_next_texts_are_tokenised_while_the_encoder_is_busy(
+    tagger: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tagger_module, "LOOK_AHEAD_CHARS", 50)
+    second_is_tokenised = threading.Event()
+    tokenise, launch = DocumentTokenizer.__call__, Encoder.launch
+    threads: dict[str, set[int]] = {"tokenise": set(), "launch": set(), "read": set()}
+
+    def watched_tokenise(self: DocumentTokenizer, texts: list[str]) -> object:
+        threads["tokenise"].add(threading.get_ident())
+        if any("heparina" in text for text in texts):
+            second_is_tokenised.set()
+        return tokenise(self, texts)
+
+    def watched_launch(self: Encoder, rows: list[np.ndarray], wanted: list[np.ndarray]) -> object:
+        threads["launch"].add(threading.get_ident())
+        assert second_is_tokenised.wait(30), "the second group waits for the first"
+        return launch(self, rows, wanted)
+
+    def read() -> Iterator[Document]:
+        for drug in ("aspirina", "heparina"):
+            threads["read"].add(threading.get_ident())
+            yield doc(f"Paciente tratado con {drug} y furosemida desde el alta.", drug)
+
+    monkeypatch.setattr(DocumentTokenizer, "__call__", watched_tokenise)
+    monkeypatch.setattr(Encoder, "launch", watched_launch)
+    assert [d.doc_id for d in tagger.tag(read())] == ["aspirina", "heparina"]
+    assert threads["read"] == threads["launch"] == {threading.get_ident()}
+    assert len(threads["tokenise"] - {threading.get_ident()}) == 1
 
 
 @settings(max_examples=80, deadline=None)

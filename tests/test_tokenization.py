@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer, normalizers
+from tokenizers.models import BPE, Unigram
+from tokenizers.pre_tokenizers import ByteLevel, Metaspace, Sequence, WhitespaceSplit
 
 from awkward_texts import awkward_texts
-from cardio_ner import tokenization
-from cardio_ner.tokenization import DocumentTokenizer, Tokens
+from cardio_ner import tokenization, word_table
+from cardio_ner.checkpoint import packaged_model
+from cardio_ner.tokenization import DocumentTokenizer
+from cardio_ner.word_table import Tokens
 
 SPLITTABLE = st.lists(
     st.sampled_from(
@@ -33,6 +37,33 @@ SPLITTABLE = st.lists(
     ),
     max_size=60,
 ).map(" ".join)
+
+
+def byte_level() -> Tokenizer:
+    """As RoBERTa's: the space before a word is the word's first byte."""
+    letters = sorted(ByteLevel.alphabet())
+    merges = [("\u0120", "d"), ("\u0120d", "o"), ("a", "s"), ("\u0120", "a"), ("1", "0")]
+    pieces = dict.fromkeys([*letters, *("".join(pair) for pair in merges)])
+    backend = Tokenizer(BPE({piece: row for row, piece in enumerate(pieces)}, merges))
+    backend.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    return backend
+
+
+def metaspace() -> Tokenizer:
+    """As XLM-RoBERTa's: a mark before each word, whatever space was there."""
+    pieces = ["<unk>", "\u2581", *"abcdefghijklmnopqrstuvwxyz0123456789.,", "\u2581do", "as", "\u2581a", "mg"]
+    scored = [(piece, -1.0 - len(pieces) / (9 + row)) for row, piece in enumerate(pieces)]
+    backend = Tokenizer(Unigram(scored, 0, False))
+    backend.normalizer = normalizers.NFKC()
+    backend.pre_tokenizer = Sequence([WhitespaceSplit(), Metaspace()])
+    return backend
+
+
+BACKENDS = {
+    "es": Tokenizer.from_file(str(packaged_model("es") / "tokenizer.json")),
+    "byte-level": byte_level(),
+    "metaspace": metaspace(),
+}
 
 
 def cuts(text: str, tokens: Tokens) -> list[str]:
@@ -119,7 +150,8 @@ def test_a_long_text_in_pieces_has_the_tokens_of_the_short_way(
     whole = tokenizer([text])[0]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tokenization, "PIECE_CHARS", piece_chars)
-        assert len(list(tokenization._pieces(text))) > 1 or len(text) <= piece_chars or " " not in text[piece_chars:]
+        words_begin = [at for at in range(piece_chars, len(text)) if text[at] == " " and not text[at - 1].isspace()]
+        assert len(list(tokenization._pieces(text))) > 1 or len(text) <= piece_chars or not words_begin
         pieced = tokenizer([text])[0]
     for name in ("ids", "starts", "ends", "begins_word"):
         assert (getattr(pieced, name) == getattr(whole, name)).all(), name
@@ -198,3 +230,59 @@ def test_words_are_whole_and_cover_every_token(tokenizer: DocumentTokenizer, tex
     owner = np.searchsorted(first, np.arange(len(tokens)), side="right") - 1
     assert (starts[owner] <= tokens.starts).all()
     assert (tokens.ends <= ends[owner]).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(texts=st.lists(awkward_texts, max_size=4))
+@pytest.mark.parametrize("name", ["tiny", "es", "byte-level", "metaspace"])
+def test_words_read_one_by_one_have_the_tokens_of_the_whole_text(
+    tokenizer: DocumentTokenizer, name: str, texts: list[str]
+) -> None:
+    backend = tokenizer.backend if name == "tiny" else BACKENDS[name]
+    by_words, whole = DocumentTokenizer(backend, (), (), 0), DocumentTokenizer(backend, (), (), 0)
+    object.__setattr__(whole, "word_by_word", False)
+    assert by_words.word_by_word
+    for found, expected in zip(by_words(texts), whole(texts), strict=True):
+        for column in ("ids", "starts", "ends", "begins_word"):
+            assert getattr(found, column).tolist() == getattr(expected, column).tolist(), column
+
+
+def test_a_tokenizer_that_does_not_split_at_space_reads_whole_pieces() -> None:
+    unsplit = Tokenizer(BPE({"a": 0, "b": 1, " ": 2, "a b": 3, "a ": 4}, [("a", " "), ("a ", "b")]))
+    wrapped = DocumentTokenizer(unsplit, (), (), 0)
+    assert not wrapped.word_by_word
+    assert wrapped(["a b"])[0].ids.tolist() == [3]
+
+
+@pytest.mark.parametrize("added", [AddedToken("alta medica"), AddedToken("mg", rstrip=True)])
+def test_added_tokens_that_hold_or_swallow_space_are_not_cut(added: AddedToken) -> None:
+    backend = Tokenizer.from_str(BACKENDS["es"].to_str())
+    assert DocumentTokenizer(backend, (), (), 0).word_by_word
+    backend.add_tokens([added])
+    wrapped = DocumentTokenizer(backend, (), (), 0)
+    assert not wrapped.word_by_word
+    expected = backend.encode("5 mg alta medica hoy", add_special_tokens=False)
+    assert wrapped(["5 mg alta medica hoy"])[0].ids.tolist() == expected.ids
+
+
+def test_a_full_table_is_emptied_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(word_table, "MAX_CHARS", 40)
+    wrapped = DocumentTokenizer(BACKENDS["es"], (), (), 0)
+    texts = [f"paciente {n} con fiebre de {n * 7} grados" for n in range(20)]
+    sizes = []
+    for text in texts:
+        (tokens,) = wrapped([text])
+        assert tokens.ids.tolist() == BACKENDS["es"].encode(text, add_special_tokens=False).ids
+        sizes.append(len(wrapped._table._rows))
+    assert max(sizes) <= 14
+    assert min(sizes[1:]) <= 7
+
+
+def test_a_word_met_before_is_not_tokenised_again() -> None:
+    wrapped = DocumentTokenizer(BACKENDS["es"], (), (), 0)
+    (first,) = wrapped(["Toma enalapril 5 mg"])
+    wrapped._table._backend = None  # type: ignore[assignment]
+    (again,) = wrapped(["Toma enalapril 5 mg"])
+    assert again.ids.tolist() == first.ids.tolist()
+    with pytest.raises(AttributeError):
+        wrapped(["furosemida"])

@@ -61,17 +61,24 @@ def tempered(logp_TK: Floats, temperature: float) -> Floats:
     return total
 
 
-def unit_certainty(logp_TK: Floats, tags: Ints, group: LabelGroup) -> Floats:
+def unit_certainty(logp_TK: Floats, tags: Ints, group: LabelGroup, *, temperature: float = 1.0) -> Floats:
     """[T] for each unit of a mention: the probability of its tag and, on the mention's last unit, if that is less,
     the probability that the next unit does not continue the mention. 1.0 outside mentions.
+
+    Probabilities are taken of mentions and what follows them alone: nearly all of a text is neither.
     """
-    probability = np.exp(logp_TK)
     certainty = np.ones(len(tags), dtype=np.float32)
-    in_mention = tags != group.outside
-    rows = np.flatnonzero(in_mention)
-    certainty[rows] = probability[rows, tags[rows]]
+    rows = np.flatnonzero(tags != group.outside)
+    certainty[rows] = _probability(logp_TK[rows], temperature)[np.arange(len(rows)), tags[rows]]
     for begin, inside in zip(group.begin, group.inside, strict=True):
         of_type = (tags == begin) | (tags == inside)
         last = np.flatnonzero(of_type[:-1] & (tags[1:] != inside))
-        certainty[last] = np.minimum(certainty[last], 1.0 - probability[last + 1, inside])
+        goes_on = _probability(logp_TK[last + 1], temperature)[:, inside]
+        certainty[last] = np.minimum(certainty[last], 1.0 - goes_on)
     return np.clip(certainty, 0.0, 1.0)
+
+
+def _probability(logp_TK: Floats, temperature: float) -> Floats:
+    """[T, K]"""
+    probability: Floats = np.exp(tempered(logp_TK, temperature) if temperature != 1 else logp_TK)
+    return probability

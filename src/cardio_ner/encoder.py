@@ -1,35 +1,43 @@
-"""The encoder: windows of token ids in, log-probabilities of labels out. One of the two torch rooms.
+"""The encoder: windows of token ids in, log-probabilities of labels out. Loads what the engine room computes with.
 
 Contract
 - CPU and CUDA by the same code; bfloat16 where the chip multiplies it in hardware, else float32.
-- No state between calls; the caller decides batch shapes and their bounds. A batch that the device has no memory for
-  raises torch.OutOfMemoryError and leaves nothing behind: a smaller one may follow.
+- No state between calls; the caller decides batches and their bounds (`engine.batches`). A batch that the device has
+  no memory for raises torch.OutOfMemoryError and leaves nothing behind: a smaller one may follow.
 
-Shapes: B rows, T longest row with special tokens, K labels of the head, t tokens of one row without them.
+Shapes: K labels of the head, t tokens of one row without special tokens, u those of them that are wanted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from transformers import AutoModelForTokenClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
+from tokenizers import Tokenizer
 
-from cardio_ner.batching import padded_length, rows_to_compute
 from cardio_ner.checkpoint import Checkpoint
+from cardio_ner.engine.attention import AMPERE
+from cardio_ner.engine.contract import Engine, Positions, Row
+from cardio_ner.engine.loading import load_engine
 from cardio_ner.errors import CheckpointError, ConfigError, DeviceLostError
 from cardio_ner.tags import Floats, TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_LOGGER = logging.getLogger(__name__)
+PLAIN_TOKENIZERS = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""Classes of transformers 4 and 5 that run tokenizer.json as it is."""
 PRECISIONS = ("auto", "bf16", "fp32")
 CUBLAS_OUT_OF_MEMORY = "CUBLAS_STATUS_ALLOC_FAILED"
-AMPERE = (8, 0)
-"""CUDA compute capability from which bfloat16 runs on tensor cores."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -75,23 +83,28 @@ def wrap_tokenizer(tokenizer: PreTrainedTokenizerBase) -> DocumentTokenizer:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise CheckpointError(f"{type(tokenizer).__name__} has no fast (Rust) tokenizer: offsets need one")
-    bare = tokenizer.encode("a", add_special_tokens=False)
-    full = tokenizer.encode("a")
+    return _wrapped(backend, tokenizer.pad_token_id)
+
+
+def read_tokenizer(folder: Path) -> DocumentTokenizer:
+    """A checkpoint's tokenizer: tokenizer.json itself where its class adds nothing to it, else through transformers."""
+    file, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
+    config = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
+    if file.exists() and config.get("tokenizer_class") in PLAIN_TOKENIZERS:
+        backend = Tokenizer.from_file(str(file))
+        pad = config.get("pad_token")
+        return _wrapped(backend, backend.token_to_id(pad) if isinstance(pad, str) else None)
+    from transformers import AutoTokenizer
+
+    return wrap_tokenizer(AutoTokenizer.from_pretrained(folder, trust_remote_code=False))
+
+
+def _wrapped(backend: Tokenizer, pad_id: int | None) -> DocumentTokenizer:
+    backend.no_padding()
+    backend.no_truncation()
+    bare, full = backend.encode("a", add_special_tokens=False).ids, backend.encode("a").ids
     at = next(i for i in range(len(full)) if full[i : i + len(bare)] == bare)
-    pad = tokenizer.pad_token_id
-    return DocumentTokenizer(backend, tuple(full[:at]), tuple(full[at + len(bare) :]), 0 if pad is None else pad)
-
-
-@contextmanager
-def _no_progress_bar() -> Iterator[None]:
-    """Loading takes a fraction of a second: no bar in every worker's log; the caller's own choice comes back."""
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            transformers_logging.enable_progress_bar()
+    return DocumentTokenizer(backend, tuple(full[:at]), tuple(full[at + len(bare) :]), pad_id or 0)
 
 
 @contextmanager
@@ -116,53 +129,45 @@ def _device_errors() -> Iterator[None]:
 class Encoder:
     """A loaded model with its tokenizer, on one device."""
 
-    model: PreTrainedModel
+    engine: Engine
     tokenizer: DocumentTokenizer
     scheme: TagScheme
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, *, device: str = "auto", precision: str = "auto") -> Encoder:
-        """Load weights (safetensors only) and tokenizer. Raises CheckpointError where the weights do not fit."""
+        """Load weights and tokenizer. Raises CheckpointError where they do not fit, ConfigError for a device that is
+        not there."""
         torch_device = choose_device(device)
-        with _no_progress_bar():
-            model, report = AutoModelForTokenClassification.from_pretrained(
-                checkpoint.folder,
-                dtype=choose_dtype(precision, torch_device),
-                use_safetensors=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-        if report["missing_keys"] or report["mismatched_keys"]:
-            raise CheckpointError(
-                f"{checkpoint.folder}: the weights lack {sorted(map(str, report['missing_keys']))[:3]} or differ in "
-                f"shape at {sorted(map(str, report['mismatched_keys']))[:3]}: expected a token-classification model"
-            )
-        tokenizer = wrap_tokenizer(AutoTokenizer.from_pretrained(checkpoint.folder, trust_remote_code=False))
-        return cls(model.eval().requires_grad_(False).to(torch_device), tokenizer, checkpoint.scheme)
+        dtype = choose_dtype(precision, torch_device)
+        tokenizer = read_tokenizer(checkpoint.folder)
+        engine = load_engine(checkpoint, device=torch_device, dtype=dtype, pad_id=tokenizer.pad_id)
+        _LOGGER.info("%s: %s", checkpoint.folder, engine.describe())
+        return cls(engine, tokenizer, checkpoint.scheme)
 
-    def log_probabilities(self, rows: Sequence[NDArray[np.int32]]) -> list[Floats]:
-        """Per row of t token ids (no special tokens): log-probabilities [t, K], normalised within each group."""
-        with torch.inference_mode(), _device_errors():
-            ids_BT, mask_BT = self._collate(rows)
-            logits_BTK = self.model(input_ids=ids_BT, attention_mask=mask_BT).logits.float()
-            groups = [logits_BTK[..., columns].log_softmax(-1) for columns in self.scheme.slices]
-            logp_BTK = torch.cat(groups, dim=-1).cpu().numpy()
-        first = len(self.tokenizer.prefix_ids)
-        return [logp_BTK[b, first : first + len(row)] for b, row in enumerate(rows)]
+    def log_probabilities(self, rows: Sequence[Row], wanted: Sequence[Positions] | None = None) -> list[Floats]:
+        """Per row of t token ids (no special tokens): log-probabilities [u, K] of its wanted tokens (None: of all),
+        normalised within each group."""
+        return self.launch(rows, wanted or [np.arange(len(row)) for row in rows])()
 
-    def _collate(self, rows: Sequence[NDArray[np.int32]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Rows wrapped in special tokens and padded, idle rows below: ids and mask, each [B, T], on the device."""
+    def launch(self, rows: Sequence[Row], wanted: Sequence[Positions]) -> Callable[[], list[Floats]]:
+        """Begin a batch; what comes back waits for its end and gives what `log_probabilities` does. A GPU computes
+        meanwhile; a CPU has done so already."""
         prefix, suffix = self.tokenizer.prefix_ids, self.tokenizer.suffix_ids
-        longest = max(len(row) for row in rows) + len(prefix) + len(suffix)
-        positions = int(getattr(self.model.config, "max_position_embeddings", 0)) or padded_length(longest)
-        width = max(longest, min(padded_length(longest), positions))
-        shape = rows_to_compute(len(rows), width), width
-        ids_BT = np.full(shape, self.tokenizer.pad_id, dtype=np.int64)
-        mask_BT = np.zeros(shape, dtype=np.int64)
-        mask_BT[len(rows) :, 0] = 1  # an idle row must look at something
-        for b, row in enumerate(rows):
-            length = len(prefix) + len(row) + len(suffix)
-            ids_BT[b, :length] = np.concatenate([prefix, row, suffix])
-            mask_BT[b, :length] = 1
-        device = self.model.device
-        return torch.from_numpy(ids_BT).to(device), torch.from_numpy(mask_BT).to(device)
+        with torch.inference_mode(), _device_errors():
+            logits_UK = self.engine.logits(
+                [np.concatenate([prefix, row, suffix]) for row in rows], [len(prefix) + its for its in wanted]
+            )
+            groups = [logits_UK[:, columns].log_softmax(-1) for columns in self.scheme.slices]
+            logp_UK = torch.cat(groups, dim=-1).to("cpu", non_blocking=True)
+            done = torch.Event(self.engine.device) if self.engine.device.type == "cuda" else None
+            if done:
+                done.record(torch.cuda.current_stream(self.engine.device))
+        borders = np.cumsum([len(its) for its in wanted])[:-1]
+
+        def wait() -> list[Floats]:
+            if done:
+                with _device_errors():
+                    done.synchronize()
+            return np.split(logp_UK.numpy(), borders)
+
+        return wait

@@ -7,9 +7,9 @@ Contract
 - Nothing is truncated: a text longer than a window is read in overlapping windows.
 - A device that runs out of memory gets smaller batches, down to the smallest there is; then DeviceError. The texts
   read next begin with the whole budget again: what filled the device may have gone.
-- Memory: texts are read ahead up to LOOK_AHEAD_CHARS (or one longer document), logits live for one batch, and
-  K float32 per token of the texts read ahead remain.
-- Same checkpoint, same document, any company: the same spans, in bf16 too (see `batching`); scores within 0.02.
+- Memory: texts are read ahead up to twice LOOK_AHEAD_CHARS (or one longer document), logits live for IN_FLIGHT
+  batches, and K float32 per token of the texts at hand remain.
+- Same checkpoint, same document, any company: the same spans, in bf16 too (see `engine`); scores within 0.02.
 - A mention's score is the least probability over its units (tokens or words), each that of the unit's tag; for the
   last unit, also the probability that the mention does not go on. The checkpoint's temperatures, if it has any, make
   it the share of such mentions that are right.
@@ -17,27 +17,30 @@ Contract
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from cardio_ner.batching import pack_batches, padded_length, rows_to_compute
 from cardio_ner.checkpoint import Boundaries, Checkpoint, packaged_model
-from cardio_ner.decoding import best_legal_path, tempered, unit_certainty
+from cardio_ner.decoding import best_legal_path, unit_certainty
 from cardio_ner.document import LANGUAGES, Document, Span
 from cardio_ner.encoder import Encoder
+from cardio_ner.engine.contract import Engine, Positions, Row
 from cardio_ner.errors import DeviceError
 from cardio_ner.tags import Floats
 from cardio_ner.tidying import tidy
-from cardio_ner.tokenization import Tokens
 from cardio_ner.windows import cut_windows
+from cardio_ner.word_table import Tokens
 
 LOOK_AHEAD_CHARS = 1_000_000
 MAX_TOKENS_PER_BATCH = 4096
+IN_FLIGHT = 2
+"""Batches under way: while a GPU computes one, the next is made and the last one's results are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,77 +97,110 @@ class Tagger:
 
     def tag_counted(self, documents: Iterable[Document]) -> Iterator[TaggedDocument]:
         """As `tag`, with token counts."""
-        for document, tokens, logp_TK in self.label_probabilities(documents):
-            yield TaggedDocument(document.with_spans(self.spans(document, tokens, logp_TK)), len(tokens))
+        for group, tokens in self._tokenised(documents):
+            units = [self._units(its) for its in tokens]
+            for document, its, places, logp_UK in zip(group, tokens, units, self._run(tokens, units), strict=True):
+                spans = self._spans(document, its, places, logp_UK)
+                yield TaggedDocument(document.with_spans(spans), len(its))
 
     def label_probabilities(self, documents: Iterable[Document]) -> Iterator[tuple[Document, Tokens, Floats]]:
         """Each document with its tokens and the log-probabilities [T, K] of their labels, normalised within groups."""
-        for group in _read_ahead(documents):
-            tokens = self.encoder.tokenizer([document.text for document in group])
-            yield from zip(group, tokens, self._run(tokens), strict=True)
+        for group, tokens in self._tokenised(documents):
+            yield from zip(group, tokens, self._run(tokens, [np.arange(len(its)) for its in tokens]), strict=True)
 
-    def _run(self, tokens: list[Tokens]) -> list[Floats]:
-        """Log-probabilities [T, K] of each text's tokens, from the window in which each token is most central."""
-        inner_tokens = self.window_tokens - self.encoder.tokenizer.n_special_tokens
-        windows = [
-            (text, window)
-            for text, its_tokens in enumerate(tokens)
-            for window in cut_windows(len(its_tokens), window_tokens=inner_tokens, overlap_tokens=self.overlap_tokens)
-        ]
-        n_labels = self.encoder.scheme.n_labels
-        results = [np.empty((len(its_tokens), n_labels), dtype=np.float32) for its_tokens in tokens]
-        for i, logp_tK in self._log_probabilities([tokens[text].ids[w.start : w.end] for text, w in windows]):
-            text, w = windows[i]
-            results[text][w.keep_start : w.keep_end] = logp_tK[w.keep_start - w.start : w.keep_end - w.start]
-        return results
-
-    def _log_probabilities(self, rows: list[NDArray[np.int32]]) -> Iterator[tuple[int, Floats]]:
-        """Each row's position and log-probabilities [t, K], batch by batch; the budget of tokens is halved, and what is
-        left packed anew, whenever the device runs out of memory."""
-        widths = [padded_length(len(row) + self.encoder.tokenizer.n_special_tokens) for row in rows]
-        budget = self.max_tokens_per_batch
-        left = set(range(len(rows)))
-        while left:
-            waiting = sorted(left)
-            for places in pack_batches([widths[i] for i in waiting], max_tokens_per_batch=budget):
-                batch = [waiting[place] for place in places]
-                try:
-                    found = self.encoder.log_probabilities([rows[i] for i in batch])
-                except torch.OutOfMemoryError:
-                    budget = _half_as_many_tokens(len(batch), widths[batch[0]])
-                    break
-                left.difference_update(batch)
-                yield from zip(batch, found, strict=True)
+    def _tokenised(self, documents: Iterable[Document]) -> Iterator[tuple[list[Document], list[Tokens]]]:
+        """Documents with their tokens, group by group; while one is with the encoder, another thread tokenises the
+        next. (Documents are read in the caller's own: a database's cursor may refuse another.)"""
+        with ThreadPoolExecutor(1) as thread:
+            waiting: deque[tuple[list[Document], Future[list[Tokens]]]] = deque()
+            for group in _read_ahead(documents):
+                waiting.append((group, thread.submit(self.encoder.tokenizer, [document.text for document in group])))
+                if len(waiting) > 1:
+                    ready, tokens = waiting.popleft()
+                    yield ready, tokens.result()
+            for ready, tokens in waiting:
+                yield ready, tokens.result()
 
     def spans(self, document: Document, tokens: Tokens, logp_TK: Floats) -> list[Span]:
         """The mentions of a document, from what `label_probabilities` gives of it."""
-        found = self._decode(tokens, logp_TK)
+        units = self._units(tokens)
+        return self._spans(document, tokens, units, logp_TK[units])
+
+    def _units(self, tokens: Tokens) -> Positions:
+        """[U] the tokens that tags are read from: every one, or the first of each word."""
+        return np.flatnonzero(tokens.begins_word) if self.boundaries == "word" else np.arange(len(tokens))
+
+    def _run(self, tokens: list[Tokens], wanted: list[Positions]) -> list[Floats]:
+        """Log-probabilities [U, K] of each text's wanted tokens, each from the window in which it is most central."""
+        inner_tokens = self.window_tokens - self.encoder.tokenizer.n_special_tokens
+        results = [np.empty((len(its), self.encoder.scheme.n_labels), dtype=np.float32) for its in wanted]
+        rows, places, targets = [], [], []
+        for its_tokens, its, result in zip(tokens, wanted, results, strict=True):
+            for w in cut_windows(len(its_tokens), window_tokens=inner_tokens, overlap_tokens=self.overlap_tokens):
+                first, last = np.searchsorted(its, (w.keep_start, w.keep_end))
+                rows.append(its_tokens.ids[w.start : w.end])
+                places.append(its[first:last] - w.start)
+                targets.append(result[first:last])
+        for i, logp_UK in self._log_probabilities(rows, places):
+            targets[i][:] = logp_UK
+        return results
+
+    def _log_probabilities(self, rows: list[Row], wanted: list[Positions]) -> Iterator[tuple[int, Floats]]:
+        """Each row's position and log-probabilities [u, K], batch by batch, IN_FLIGHT of them under way; the budget of
+        tokens is halved, and what is left packed anew, whenever the device runs out of memory."""
+        lengths = [len(row) + self.encoder.tokenizer.n_special_tokens for row in rows]
+        budget = self.max_tokens_per_batch
+        left = set(range(len(rows)))
+        in_flight: deque[tuple[list[int], Callable[[], list[Floats]]]] = deque()
+        while left:
+            waiting = sorted(left)
+            for chosen in self.encoder.engine.batches([lengths[i] for i in waiting], max_tokens=budget):
+                batch = [waiting[place] for place in chosen]
+                try:
+                    result = self.encoder.launch([rows[i] for i in batch], [wanted[i] for i in batch])
+                except torch.OutOfMemoryError:
+                    budget = _half_as_many_tokens(self.encoder.engine, [lengths[i] for i in batch])
+                    break
+                in_flight.append((batch, result))
+                left.difference_update(batch)
+                if len(in_flight) == IN_FLIGHT:
+                    yield from _land(in_flight)
+            while in_flight:
+                yield from _land(in_flight)
+
+    def _spans(self, document: Document, tokens: Tokens, units: Positions, logp_UK: Floats) -> list[Span]:
+        found = self._decode(tokens, units, logp_UK)
         return tidy(document.text, found, document.language) if self.tidied else found
 
-    def _decode(self, tokens: Tokens, logp_TK: Floats) -> list[Span]:
-        starts, ends = tokens.starts, tokens.ends
-        if self.boundaries == "word":
-            first, starts, ends = tokens.word_places()
-            logp_TK = logp_TK[first]
+    def _decode(self, tokens: Tokens, units: Positions, logp_UK: Floats) -> list[Span]:
+        last = np.append(units[1:], len(tokens)) - 1 if len(units) else units
         scheme = self.encoder.scheme
         tags, scores = [], []
         temperatures = self.temperatures or (1.0,) * len(scheme.groups)
         for group, columns, temperature in zip(scheme.groups, scheme.slices, temperatures, strict=True):
-            logp = logp_TK[:, columns]
+            logp = logp_UK[:, columns]
             path = best_legal_path(logp, group)
             tags.append(path)
-            scores.append(unit_certainty(tempered(logp, temperature) if temperature != 1 else logp, path, group))
-        return scheme.decode(np.stack(tags), starts, ends, np.stack(scores))
+            scores.append(unit_certainty(logp, path, group, temperature=temperature))
+        return scheme.decode(np.stack(tags), tokens.starts[units], tokens.ends[last], np.stack(scores))
 
 
-def _half_as_many_tokens(n_rows: int, width_tokens: int) -> int:
-    """The budget after a batch of that shape was too much. Raises DeviceError where no batch computes less."""
-    if n_rows <= rows_to_compute(1, width_tokens):
+def _land(in_flight: deque[tuple[list[int], Callable[[], list[Floats]]]]) -> Iterator[tuple[int, Floats]]:
+    """The results of the batch that began first."""
+    batch, result = in_flight.popleft()
+    return zip(batch, result(), strict=True)
+
+
+def _half_as_many_tokens(engine: Engine, lengths_tokens: list[int]) -> int:
+    """The budget after a batch of such rows was too much. Raises DeviceError where no batch computes less."""
+    cost = engine.cost(lengths_tokens)
+    if cost <= engine.cost([max(lengths_tokens)]):
         raise DeviceError(
-            f"out of memory on a batch of {n_rows} x {width_tokens} tokens: expected room for the smallest batch; give "
-            "each task more of the GPU (spark.task.resource.gpu.amount), or keep other programs off it"
+            f"out of memory on a batch of {cost} tokens, {len(lengths_tokens)} rows of {max(lengths_tokens)} at most: "
+            "expected room for the smallest batch; give each task more of the GPU (spark.task.resource.gpu.amount), or "
+            "keep other programs off it"
         )
-    return n_rows * width_tokens // 2
+    return cost // 2
 
 
 def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:

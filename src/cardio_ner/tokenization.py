@@ -4,45 +4,32 @@ Contract
 - `Tokens` are those of the whole text: no truncation, no padding, no special tokens (whatever tokenizer.json asks for).
 - Places are code points. They are exact where the tokenizer strips accents or folds case: a combining mark after a
   token's last letter belongs to the token, and space before its first does not.
+- A tokenizer that reads words apart from each other (found out by trying, once) reads each word once, see word_table.
 - A long text goes through in pieces cut at white space, so memory stays near the arrays' own size.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
+
+from cardio_ner.word_table import Tokens, WordTable, join
 
 PIECE_CHARS = 20_000
-_MARK_RANGES = (
-    "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u200c-\u200d\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
+SEGMENT_CHARS = 500_000
+"""Text that goes through the table at a time."""
+# Cut at these four alone, and never within a run of space: BERT deletes form feeds and the like, so a cut there would
+# part one word, and byte-level tokenizers read a run of space as one.
+_SPACE = re.compile(r"(?<=\S)[ \t\r\n]")
+_WORDS = re.compile(r"\s*\S+(?:[^\S \t\r\n]+\S+)*|\s+")
+_TRIAL = (
+    "  El paciente, de 76 años (IAM-2019),\t recibe\r\n\nAspirin® 100mg/día; can't  don't\u00a0x nai\u0308ve é ß "
+    "\u0301e ¿qué? [SEP] </s> <mask> 3.5–4 <b> A\u200b. \N{PILL}\ufe0f \N{ANATOMICAL HEART}x ##ina "
 )
-_MARKS = re.compile(f"[{_MARK_RANGES}]")
-_SPACE = re.compile(r"[ \t\r\n]")  # not \s: BERT deletes form feeds and the like, so a cut there would part one word
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """One text's tokens. All arrays [T]: `ids`; places `[starts, ends)`; does the token begin a word?"""
-
-    ids: NDArray[np.int32]
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
-    begins_word: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def word_places(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """(position of each word's first token, starts, ends), each [words]."""
-        first = np.flatnonzero(self.begins_word)
-        last = np.append(first[1:], len(self.ids)) - 1 if len(first) else first
-        return first, self.starts[first], self.ends[last]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +40,14 @@ class DocumentTokenizer:
     prefix_ids: tuple[int, ...]
     suffix_ids: tuple[int, ...]
     pad_id: int
+    word_by_word: bool = field(init=False)
+    _table: WordTable = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.backend.no_padding()
         self.backend.no_truncation()
+        object.__setattr__(self, "word_by_word", _reads_words_apart(self.backend))
+        object.__setattr__(self, "_table", WordTable(self.backend))
 
     @property
     def n_special_tokens(self) -> int:
@@ -65,13 +56,46 @@ class DocumentTokenizer:
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """The tokens of each text."""
-        pieces = [list(_pieces(text)) for text in texts]
-        flat = [text[start:end] for text, cuts in zip(texts, pieces, strict=True) for start, end in cuts]
-        encodings = iter(self.backend.encode_batch(flat, add_special_tokens=False))
-        return [
-            _join([_place(next(encodings), start) for start, _ in cuts], text)
-            for text, cuts in zip(texts, pieces, strict=True)
-        ]
+        parts: list[list[Tokens]] = [[] for _ in texts]
+        for segment in _segments(texts):
+            chunks = [self._chunks(texts[text][start:end]) for text, start, end in segment]
+            tokens = self._table.tokens([chunk for its in chunks for chunk in its])
+            borders = np.cumsum([0, *(end - start for _, start, end in segment)])
+            cuts = np.searchsorted(tokens.starts, borders)
+            for (text, start, _), border, first, last in zip(segment, borders, cuts, cuts[1:], strict=False):
+                parts[text].append(tokens[first:last].moved(start - border))
+        return [join(its) for its in parts]
+
+    def _chunks(self, piece: str) -> list[str]:
+        return _WORDS.findall(piece) if self.word_by_word else [piece]
+
+
+def _reads_words_apart(backend: Tokenizer) -> bool:
+    """Has a text the tokens of its words, read one by one? Tried on a text of many kinds of words; a tokenizer that
+    does not split at all, or has tokens with space in or after them, is not tried."""
+    added = backend.get_added_tokens_decoder().values()
+    if backend.pre_tokenizer is None or any(token.rstrip or re.search(r"\s", token.content) for token in added):
+        return False
+    table = WordTable(backend)
+    apart, whole = table.tokens(_WORDS.findall(_TRIAL)), table.tokens([_TRIAL])
+    return all(
+        np.array_equal(getattr(apart, name), getattr(whole, name)) for name in ("ids", "starts", "ends", "begins_word")
+    )
+
+
+def _segments(texts: Sequence[str]) -> Iterator[list[tuple[int, int, int]]]:
+    """(text, start, end) of the texts' pieces, in order, SEGMENT_CHARS at a time."""
+    segment: list[tuple[int, int, int]] = []
+    chars = 0
+    for number, text in enumerate(texts):
+        for start, end in _pieces(text):
+            segment.append((number, start, end))
+            chars += end - start
+            if chars >= SEGMENT_CHARS:
+                yield segment
+                segment, chars = [], 0
+    if segment:
+        yield segment
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
@@ -84,43 +108,3 @@ def _pieces(text: str) -> Iterator[tuple[int, int]]:
         yield start, space.start()
         start = space.start()
     yield start, len(text)
-
-
-def _place(encoding: Encoding, shift: int) -> Tokens:
-    """One piece's tokens, placed in the whole text."""
-    offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2) + shift
-    words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int64)
-    begins = np.ones(len(words), dtype=bool)
-    begins[1:] = (words[1:] != words[:-1]) | (words[1:] < 0)
-    return Tokens(np.array(encoding.ids, dtype=np.int32), offsets[:, 0], offsets[:, 1], begins)
-
-
-def _join(parts: Sequence[Tokens], text: str) -> Tokens:
-    """The parts as one, places mended."""
-    ids, starts, ends, begins = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "starts", "ends", "begins_word")
-    )
-    for position in np.flatnonzero(starts < ends):
-        if text[starts[position]].isspace():
-            piece = text[starts[position] : ends[position]]
-            starts[position] += len(piece) - len(piece.lstrip())
-    return Tokens(ids, starts, _past_marks(text, starts, ends), begins)
-
-
-def _past_marks(text: str, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Ends moved past the combining marks and joiners that follow them (dropped by an accent-stripping normaliser)."""
-    if text.isascii() or not _MARKS.search(text):
-        return ends
-    ends = ends.copy()
-    limits = np.append(starts[1:], len(text))
-    for position in range(len(ends)):
-        end = int(ends[position])
-        while end < limits[position] and _belongs_to_previous(text[end]):
-            end += 1
-        ends[position] = end
-    return ends
-
-
-def _belongs_to_previous(character: str) -> bool:
-    """Combining marks (Mn, Mc, Me; variation selectors are Mn) and the two joiners."""
-    return unicodedata.category(character).startswith("M") or character in "\u200c\u200d"

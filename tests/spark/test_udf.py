@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+import pandas as pd
 import pytest
 import torch
 from pyspark.sql import SparkSession
@@ -97,6 +98,24 @@ def test_a_text_whose_language_cannot_be_told_costs_its_own_row(monkeypatch: pyt
         ("rejected", "failed", "ValueError", None, None),
         ("annotated", None, None, "es", "detected"),
     ]
+
+
+def test_short_batches_are_tagged_together_and_come_back_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    tagged: list[list[str]] = []
+
+    def tag(_: TaggerSpec, documents: Sequence[Document]) -> list[Outcome]:
+        tagged.append([document.text for document in documents])
+        return [{"n_tokens": int(document.text[0])} for document in documents]
+
+    monkeypatch.setattr(worker, "tag_each", tag)
+    monkeypatch.setattr(worker, "READ_AHEAD_CHARS", 8)
+    texts = [["1 a", None], [], ["2 bb"], ["3 c" * 9], [None], ["4 d", "5 e"], ["6 f"]]
+    batches = ((pd.Series(its, dtype=object), pd.Series(["es"] * len(its), dtype=object)) for its in texts)
+    found = list(
+        worker.annotate_each(batches, Settings(device="cpu"), {"es": Model(name="x", model_id="m0")}, careful=False)
+    )
+    assert [[row["n_tokens"] for row in rows] for rows in found] == [[1, None], [], [2], [3], [None], [4, 5], [6]]
+    assert tagged == [["1 a", "2 bb", "3 c" * 9], ["4 d", "5 e", "6 f"]]
 
 
 def test_the_driver_never_imports_torch() -> None:

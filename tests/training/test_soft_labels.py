@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForTokenClassification
 
 from cardio_ner.checkpoint import MANIFEST, Checkpoint
 from cardio_ner.document import DISEASE, MEDICATION, Document
@@ -34,8 +35,8 @@ def second_teacher(two_group_checkpoint: Path, tmp_path_factory: pytest.TempPath
     """Another model of the same shape: the first one's head turned round."""
     folder = write_checkpoint(tmp_path_factory.mktemp("second"), TWO_GROUPS.head_labels, max_position_embeddings=128)
     (folder / MANIFEST).write_bytes((two_group_checkpoint / MANIFEST).read_bytes())
-    model = Tagger.load(folder, device="cpu", precision="fp32").encoder.model
-    model.classifier.weight.neg_()
+    model = AutoModelForTokenClassification.from_pretrained(folder)
+    model.classifier.weight.data.neg_()
     model.save_pretrained(folder)
     return folder
 

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from cardio_ner.checkpoint import WEIGHTS, Checkpoint
 from cardio_ner.corpus.multicardioner import read_multicardioner
 from cardio_ner.document import DISEASE, MEDICATION
-from cardio_ner.encoder import Encoder
+from cardio_ner.engine.loading import load_model
 from cardio_ner.errors import ConfigError, CorpusError
 from cardio_ner.evaluation import strict_score
 from cardio_ner.tagger import Tagger
@@ -58,7 +58,7 @@ def trained(
 
 
 def head_of(folder: Path) -> torch.Tensor:
-    model = Encoder.load(Checkpoint.open(folder), device="cpu", precision="fp32").model
+    model = load_model(Checkpoint.open(folder), device=torch.device("cpu"), dtype=torch.float32)
     return torch.cat([model.classifier.weight, model.classifier.bias[:, None]], dim=1)
 
 
@@ -106,8 +106,8 @@ def test_the_manifests_scores_are_those_of_the_checkpoint_on_the_held_out_docume
 
 def test_weights_are_fp16_safetensors_and_no_pickle(trained: Recipe) -> None:
     folder = trained.output / "checkpoint"
-    encoder = Encoder.load(Checkpoint.open(folder), device="cpu", precision="fp32")
-    n_parameters = sum(p.numel() for p in encoder.model.parameters())
+    model = load_model(Checkpoint.open(folder), device=torch.device("cpu"), dtype=torch.float32)
+    n_parameters = sum(p.numel() for p in model.parameters())
     assert (folder / "model.safetensors").stat().st_size < 2 * n_parameters + 10_000
     assert not list(folder.glob("*.bin"))
     assert not list(folder.glob("*.pt"))

@@ -21,7 +21,7 @@ from cardio_ner.document import Document
 from cardio_ner.errors import ConfigError
 from cardio_ner.tagger import Tagger
 from cardio_ner.tags import Floats
-from cardio_ner.tokenization import Tokens
+from cardio_ner.word_table import Tokens
 
 TEMPERATURES = np.round(np.geomspace(0.5, 5.0, 47), 3)
 N_BINS = 10

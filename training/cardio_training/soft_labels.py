@@ -28,8 +28,9 @@ from cardio_ner.document import Document
 from cardio_ner.errors import ConfigError
 from cardio_ner.tagger import Tagger
 from cardio_ner.tags import LabelGroup, TagScheme
-from cardio_ner.tokenization import DocumentTokenizer, Tokens
+from cardio_ner.tokenization import DocumentTokenizer
 from cardio_ner.windows import cut_windows
+from cardio_ner.word_table import Tokens
 from cardio_training.dataset import IGNORED, Example, documents_digest
 from cardio_training.recipe import Recipe
 from cardio_training.texts import Source, draw, read_source

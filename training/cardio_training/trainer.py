@@ -20,6 +20,7 @@ from transformers import PreTrainedModel, Trainer
 
 from cardio_ner.document import Document
 from cardio_ner.encoder import Encoder, choose_dtype
+from cardio_ner.engine.loading import engine_of
 from cardio_ner.evaluation import strict_score
 from cardio_ner.tagger import Tagger
 from cardio_ner.tags import TagScheme
@@ -136,6 +137,6 @@ def tagger_of(model: Any, tokenizer: DocumentTokenizer, recipe: Recipe) -> Tagge
     """A Tagger over a copy of a model in training, in serving precision."""
     copied: PreTrainedModel = copy.deepcopy(model).eval()
     copied = copied.to(choose_dtype("auto", copied.device))  # type: ignore[arg-type]
-    encoder = Encoder(copied, tokenizer, recipe.scheme)
+    encoder = Encoder(engine_of(copied, tokenizer.pad_id), tokenizer, recipe.scheme)
     window = recipe.window_tokens, recipe.overlap_tokens
     return Tagger(encoder, "in-training", *window, recipe.boundaries, tidied=recipe.tidied)

@@ -98,13 +98,14 @@ def tagging() -> Check:
     try:
         from cardio_ner.tagger import Tagger
 
-        (tagged,) = Tagger.load(SAMPLE.language).tag([SAMPLE])
+        tagger = Tagger.load(SAMPLE.language)
+        (tagged,) = tagger.tag([SAMPLE])
     except (CardioNerError, ImportError, OSError, RuntimeError, ValueError) as error:
         return Check("tagging", "broken", f"{type(error).__name__}: {error}", "see torch and the checkpoints above")
     mentions = [tagged.mention(span) for span in tagged.spans]
     if mentions != ["bisoprolol"]:
         return Check("tagging", "broken", f"found {mentions} in a text that mentions bisoprolol", "install anew")
-    return Check("tagging", "works", "a medication in a Spanish text")
+    return Check("tagging", "works", f"a medication in a Spanish text; {tagger.encoder.engine.describe()}")
 
 
 def cpu() -> Check:

@@ -137,8 +137,7 @@ def _annotate(job: Job, rows: DataFrame, *, n_bytes: int, careful: bool) -> Data
         rows = mark_known(rows, job.output, job.models)
     else:
         rows = rows.withColumn("known", F.lit(None).cast(KNOWN))
-    cores = job.spark.sparkContext.defaultParallelism
-    n_tasks = max(ceil(n_bytes / TASK_BYTES), min(cores, ceil(n_bytes / SMALL_BYTES)), 1)
+    n_tasks = tasks_for(n_bytes, cores=job.spark.sparkContext.defaultParallelism)
     annotation = annotation_udf(job.settings, job.models, careful=careful, progress=job.meter.counted)
     text = F.when(F.col("known").isNull(), F.col("text"))
     spread = rows.repartition(n_tasks, "doc_id", "text_sha256")
@@ -159,6 +158,13 @@ def _annotate(job: Job, rows: DataFrame, *, n_bytes: int, careful: bool) -> Data
     annotated = spread.withColumn("annotation", annotation(text, F.col("language")))
     names = _staged_schema(job).names
     return annotated.select(*(columns.get(name, F.col(f"`{name}`")).alias(name) for name in names))
+
+
+def tasks_for(n_bytes: int, *, cores: int) -> int:
+    """How many tasks tag so many bytes: as many on each core, so that none is left with the last one alone."""
+    if n_bytes <= SMALL_BYTES * cores:
+        return max(1, ceil(n_bytes / SMALL_BYTES))
+    return ceil(n_bytes / (TASK_BYTES * cores)) * cores
 
 
 def _quarantined(job: Job, files: Sequence[File], counts: Counts) -> DataFrame:

@@ -3,6 +3,8 @@
 Contract
 - A row's failure is its own: it comes back `rejected` / `failed` with the error's type. No text reaches a message.
 - A null text was rejected before (see source.py) and comes back as a null struct.
+- Arrow batches are tagged together until they hold READ_AHEAD_CHARS: of three languages and many lengths, one batch of
+  short notes alone would fill no batch of the encoder's. One that holds more is tagged alone with those before it.
 - `careful` is for a batch whose earlier attempt did not finish: documents are tagged in a child process, so that one
   that kills its process costs its own row too (see isolation.py).
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from itertools import islice
 from typing import Any
 
 import pandas as pd
@@ -22,7 +25,12 @@ from cardio_ner.spark.placement import place_of_task
 from cardio_ner.spark.schema import ANNOTATION
 from cardio_ner.spark.settings import Model, Settings
 from cardio_ner.spark.tagging import Outcome, TaggerSpec, failure, tag_each
+from cardio_ner.tagger import LOOK_AHEAD_CHARS
 
+READ_AHEAD_CHARS = LOOK_AHEAD_CHARS
+"""As much as a Tagger reads ahead."""
+
+Texts = list[str | None]
 Row = dict[str, Any]
 """The fields of ANNOTATION."""
 TagEach = Callable[[TaggerSpec, Sequence[Document]], list[Outcome]]
@@ -38,8 +46,25 @@ def annotate_each(
         for language, model in sorted(models.items())
     }
     with TaggingProcess() if careful else nullcontext() as process:
-        for texts, given in batches:
-            yield _annotate_batch(texts.tolist(), given.tolist(), specs, process.tag_each if process else tag_each)
+        for together in read_ahead(batches):
+            texts, given = ([value for batch in together for value in batch[side]] for side in (0, 1))
+            rows = iter(_annotate_batch(texts, given, specs, process.tag_each if process else tag_each))
+            for own, _ in together:
+                yield list(islice(rows, len(own)))
+
+
+def read_ahead(batches: Iterator[tuple[pd.Series, pd.Series]]) -> Iterator[list[tuple[Texts, Texts]]]:
+    """(texts, languages) of the Arrow batches that are tagged together."""
+    together: list[tuple[Texts, Texts]] = []
+    chars = 0
+    for texts, languages in batches:
+        together.append((texts.tolist(), languages.tolist()))
+        chars += sum(len(text) for text in together[-1][0] if text is not None)
+        if chars >= READ_AHEAD_CHARS:
+            yield together
+            together, chars = [], 0
+    if together:
+        yield together
 
 
 def _annotate_batch(

@@ -1,0 +1,232 @@
+"""What a hundred million notes would take: writes the tables of docs/scaling.md. `python benchmarks/scaling.py`
+
+From benchmarks/results: the latest growth run (bytes of rows, what any batch costs, all that is not the encoder) and
+each head-to-head run (the whole job's words a second on that machine). The rest is counted here, over notes of about
+150 words: tokens, windows, mentions. Prices and sizes are options; the arithmetic is in scaling_arithmetic.py.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, median
+from typing import Annotated, Any
+
+import typer
+
+import scaling_arithmetic as arithmetic
+from cardio_ner.checkpoint import Checkpoint, packaged_model
+from cardio_ner.document import LANGUAGES
+from cardio_ner.tagger import Tagger
+from cardio_ner.windows import cut_windows
+from conditions import RESULTS, markdown_table
+from made_notes import make_note, read_sources, write_notes
+from scaling_arithmetic import Sample, Tables
+
+PAGE = Path(__file__).parents[1] / "docs/scaling.md"
+BEGIN, END = "<!-- begin: benchmarks/scaling.py -->", "<!-- end -->"
+SAMPLE_NOTES = 90
+PARQUET_NOTES = 3_000
+LENGTHS_WORDS = (50, 150, 500, 1_000)
+BEFORE_WORDS_PER_SECOND = {"AMX": 19_800}
+"""Document tokens a second of two cores with AMX, by the copied recipe in bf16 at its best: measured before there was
+an engine, and by no command of this repository."""
+GPU_FLOPS = 400e12
+"""ASSUMED: the bf16 matrix rate that a data centre's GPU reaches on such shapes. No GPU was at hand."""
+GPU_SHARES = (0.05, 0.2, 0.4)
+"""ASSUMED: what share of it the encoder reaches."""
+BASE_SIZE = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12}
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What the growth run says of any encoder."""
+
+    tables: Tables
+    any_batch_seconds: float
+    other_seconds_per_note: float
+    encoder: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The whole job on one kind of core."""
+
+    where: str
+    words_per_second_per_core: float
+
+
+def main(
+    notes: Annotated[int, typer.Option(help="Notes to plan for")] = 100_000_000,
+    cores: Annotated[int, typer.Option(help="Cores of the cluster")] = 512,
+    core_hour_price: Annotated[float, typer.Option(help="In any currency")] = 0.05,
+    gpu_hour_price: Annotated[float, typer.Option(help="In the same")] = 3.0,
+    batch_bytes: Annotated[int, typer.Option(help="--batch-bytes of the job")] = 4 * 1024**3,
+    file_bytes: Annotated[int, typer.Option(help="--file-bytes of the job")] = 128 * 1024**2,
+) -> None:
+    """Write the tables between the page's markers."""
+    growth, rates, sample = read_growth(), read_rates(), count_sample()
+    words_per_token = sample.words / sample.tokens
+    rates += [
+        Rate(f"{name} core, before there was an engine (assumed)", tokens / 2 * words_per_token)
+        for name, tokens in BEFORE_WORDS_PER_SECOND.items()
+    ]
+    output = arithmetic.output_of(notes, sample, growth.tables, batch_bytes=batch_bytes, file_bytes=file_bytes)
+    wait = {"batches": output.batches, "any_batch_seconds": growth.any_batch_seconds}
+    parts = [
+        f"Plan for {notes:,} notes. Written by `python benchmarks/scaling.py`; growth figures: `{growth.file}`.",
+        "### A note",
+        _sample_table(sample),
+        "### On CPUs",
+        _core_table(notes, sample, rates, cores=cores, price=core_hour_price, **wait),
+        "### By length",
+        _length_table(notes, sample, rates),
+        "### On GPUs",
+        _gpu_table(notes, sample, growth, price=gpu_hour_price, core_price=core_hour_price),
+        "### Tables and files",
+        _output_table(notes, sample, output, growth),
+    ]
+    put_between(PAGE, "\n\n".join(parts))
+
+
+def put_between(page: Path, text: str) -> None:
+    """Put the text between the page's markers."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, found, after = rest.partition(END)
+    assert found, f"{page.name}: expected {BEGIN} and {END}"
+    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+
+
+def read_growth() -> Growth:
+    """From the latest growth run, at its largest size."""
+    file = max(RESULTS.glob("*-growth.json"))
+    told = json.loads(file.read_text(encoding="utf-8"))
+    most_cores = max(run["cores"] for run in told["runs"])
+    runs = [run for run in told["runs"] if not run["long_note_bytes"] and run["cores"] == most_cores]
+    largest = max(runs, key=lambda run: int(run["documents"]))
+    tables = largest["tables"]
+    return Growth(
+        Tables(
+            tables["documents"]["bytes"] / largest["documents"],
+            tables["spans"]["bytes"] / largest["mentions"],
+        ),
+        median(run["small_seconds"] for run in runs),
+        sum(largest["processor_seconds"].values()) / largest["documents"],
+        told["conditions"]["encoder"],
+        file.name,
+    )
+
+
+def read_rates() -> list[Rate]:
+    """Of each head-to-head run, the whole job's with the checkpoint that ships."""
+    rates = []
+    for file in sorted(RESULTS.glob("*-head-to-head*.json")):
+        told = json.loads(file.read_text(encoding="utf-8"))
+        part = told["parts"][0]
+        job = next(contender for contender in part["contenders"] if contender["child"] == "job")
+        seconds = median(float(round_["seconds"]) for round_ in job["rounds"])
+        flags = ", ".join(told["machine"]["flags"])
+        where = f"{told['machine']['cpu']} ({flags}), measured in {file.name}"
+        rates.append(Rate(where, part["corpus"]["words"] / seconds / told["cores"]))
+    return rates
+
+
+def count_sample() -> Sample:
+    """Averages over SAMPLE_NOTES notes, a third in each language, by the checkpoints that ship."""
+    sources = read_sources()
+    notes = [make_note(number, sources) for number in range(SAMPLE_NOTES)]
+    tokens, window_tokens, mentions = [], [], []
+    for code in LANGUAGES:
+        tagger = Tagger.load(code, device="cpu")
+        for tagged in tagger.tag_counted([note for note in notes if note.language == code]):
+            tokens.append(tagged.n_tokens)
+            window_tokens.append(_window_tokens(tagged.n_tokens, tagger))
+            mentions.append(len(tagged.document.spans))
+    with tempfile.TemporaryDirectory() as folder:
+        write_notes(Path(folder, "notes"), range(PARQUET_NOTES), sources)
+        parquet_bytes = sum(path.stat().st_size for path in Path(folder, "notes").iterdir()) / PARQUET_NOTES
+    return Sample(
+        words=mean(len(note.text.split()) for note in notes),
+        tokens=mean(tokens),
+        window_tokens=mean(window_tokens),
+        mentions=mean(mentions),
+        text_bytes=mean(len(note.text.encode()) for note in notes),
+        parquet_bytes=parquet_bytes,
+    )
+
+
+def _window_tokens(n_tokens: int, tagger: Tagger) -> int:
+    special = tagger.encoder.tokenizer.n_special_tokens
+    windows = cut_windows(n_tokens, window_tokens=tagger.window_tokens - special, overlap_tokens=tagger.overlap_tokens)
+    return sum(window.end - window.start + special for window in windows)
+
+
+def _sample_table(sample: Sample) -> str:
+    rows = [
+        ["words", f"{sample.words:,.0f}", ""],
+        ["tokens", f"{sample.tokens:,.0f}", f"{sample.tokens / sample.words:.2f} a word"],
+        ["window tokens", f"{sample.window_tokens:,.0f}", f"{sample.window_tokens / sample.tokens:.2f} a token"],
+        ["mentions", f"{sample.mentions:.1f}", ""],
+        ["bytes of text", f"{sample.text_bytes:,.0f}", ""],
+        ["bytes in Parquet", f"{sample.parquet_bytes:,.0f}", "notes alike compress better than yours may"],
+    ]
+    return markdown_table(["a note has", "on average", ""], rows)
+
+
+def _core_table(n_notes: int, sample: Sample, rates: Sequence[Rate], *, cores: int, price: float, **wait: Any) -> str:
+    rows = []
+    for rate in rates:
+        spent = arithmetic.core_hours(n_notes, sample, words_per_second_per_core=rate.words_per_second_per_core)
+        elapsed = arithmetic.hours(spent, cores=cores, **wait)
+        cells = [f"{rate.words_per_second_per_core:,.0f}", f"{spent:,.0f}", f"{elapsed:,.1f}"]
+        rows.append([rate.where, *cells, f"{elapsed * cores * price:,.0f}"])
+    return markdown_table(["core", "words/s a core", "core-hours", f"hours on {cores}", f"cost at {price}"], rows)
+
+
+def _length_table(n_notes: int, sample: Sample, rates: Sequence[Rate]) -> str:
+    rows = []
+    for words in LENGTHS_WORDS:
+        scaled = sample.of_words(words)
+        spent = [
+            arithmetic.core_hours(n_notes, scaled, words_per_second_per_core=rate.words_per_second_per_core)
+            for rate in rates
+        ]
+        rows.append([f"{words:,}", f"{n_notes * scaled.tokens:.3g}", *(f"{each:,.0f}" for each in spent)])
+    return markdown_table(["words a note", "tokens", *(f"core-hours: {rate.where}" for rate in rates)], rows)
+
+
+def _gpu_table(n_notes: int, sample: Sample, growth: Growth, *, price: float, core_price: float) -> str:
+    checkpoint = Checkpoint.open(packaged_model("es"))
+    shipped = json.loads((checkpoint.folder / "config.json").read_text(encoding="utf-8"))
+    rows = []
+    for name, config in (("that ships", shipped), ("base-size", BASE_SIZE)):
+        flops = arithmetic.flops_per_token(config, window_tokens=checkpoint.manifest.window_tokens)
+        for share in GPU_SHARES:
+            rate = arithmetic.window_tokens_per_second(flops_per_second=GPU_FLOPS, share=share, flops_per_token=flops)
+            spent = arithmetic.gpu_hours(n_notes, sample, window_tokens_per_second=rate)
+            feeding = arithmetic.cores_to_feed(rate, sample, other_seconds_per_note=growth.other_seconds_per_note)
+            cost = spent * (price + feeding * core_price)
+            cells = [f"{flops / 1e6:,.0f}", f"{share:.2f}", f"{rate:,.0f}", f"{spent:,.1f}", f"{feeding:,.0f}"]
+            rows.append([name, *cells, f"{cost:,.0f}"])
+    heads = ["encoder", "MFLOP a token", "share (assumed)", "window tokens/s", "GPU-hours", "cores to feed one GPU"]
+    return markdown_table([*heads, f"cost at {price} and {core_price}"], rows)
+
+
+def _output_table(n_notes: int, sample: Sample, output: arithmetic.Output, growth: Growth) -> str:
+    rows = [
+        ["input", f"{n_notes * sample.parquet_bytes / 1e9:,.0f} GB of Parquet", f"{output.batches} batches"],
+        ["shuffled once", f"{n_notes * sample.text_bytes / 1e9:,.0f} GB of text", "before compression"],
+        ["documents", f"{n_notes:.3g} rows", f"{output.document_bytes / 1e9:,.0f} GB"],
+        ["spans", f"{output.span_rows:.3g} rows", f"{output.span_bytes / 1e9:,.0f} GB"],
+        ["files", f"{output.files:,}", ""],
+        ["what any batch costs", f"{growth.any_batch_seconds:.1f} s", "on the growth run's machine"],
+    ]
+    return markdown_table(["", "", ""], rows)
+
+
+if __name__ == "__main__":
+    typer.run(main)
