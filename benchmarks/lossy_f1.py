@@ -15,22 +15,21 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import numpy as np
+import torch
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
 
+from cardio_ner.batching import group_by_width, padded_width
 from cardio_ner.checkpoint import Checkpoint
 from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
 from cardio_ner.document import Document
-from cardio_ner.encoder import Encoder
+from cardio_ner.engine.contract import Positions, Row
 from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_ner.evaluation import mentions
 from cardio_ner.tagger import Tagger
-from cardio_ner.tags import TagScheme
-from cardio_ner.tokenization import DocumentTokenizer
 from conditions import conditions, markdown_table, write_results
 from encoder_runners import LOSSY, REFERENCE, RUNNERS, SUBSET_SIZE, Batch, Forward, export
 from encoders import PACKAGES, can_run, exported, make_batches, padded
@@ -38,7 +37,7 @@ from windows import counts, difference, f1, never_saw
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Cost:
     """One way to run, one language, one type. F1 in percent; `difference` is to float32's, and its 95 % interval."""
 
     language: str
@@ -59,22 +58,31 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class SwappedEncoder:
-    """Stands where the Tagger's encoder does, and runs it another way."""
+class RunnerEngine:
+    """A way to run as the Tagger's engine: padded rows, as `cardio_ner.engine.padded` has them."""
 
+    name: str
     forward: Forward
-    tokenizer: DocumentTokenizer
-    scheme: TagScheme
+    pad_id: int
+    device = torch.device("cpu")
+    dtype = torch.float32
 
-    def log_probabilities(self, rows: Sequence[NDArray[np.int32]]) -> list[NDArray[np.float32]]:
-        """As Encoder.log_probabilities."""
-        prefix, suffix = self.tokenizer.prefix_ids, self.tokenizer.suffix_ids
-        wrapped = [np.concatenate([prefix, row, suffix]) for row in rows]
-        logits_BTK = self.forward(*padded(wrapped, self.tokenizer.pad_id)).astype(np.float64)
-        parts = [logits_BTK[..., columns] for columns in self.scheme.slices]
-        logp_BTK = np.concatenate([part - np.logaddexp.reduce(part, -1, keepdims=True) for part in parts], -1)
-        first = len(prefix)
-        return [logp_BTK[b, first : first + len(row)].astype(np.float32) for b, row in enumerate(rows)]
+    def describe(self) -> str:
+        """Its name in the tables."""
+        return self.name
+
+    def batches(self, lengths_tokens: Sequence[int], *, max_tokens: int) -> list[list[int]]:
+        """Rows of one padded width together."""
+        return group_by_width(lengths_tokens, max_tokens=max_tokens)
+
+    def cost(self, lengths_tokens: Sequence[int]) -> int:
+        """Rows times width."""
+        return len(lengths_tokens) * padded_width(max(lengths_tokens))
+
+    def logits(self, rows: Sequence[Row], wanted: Sequence[Positions]) -> torch.Tensor:
+        """[U, K] float32, as `Engine` says."""
+        logits_BTK = self.forward(*padded(rows, self.pad_id))
+        return torch.from_numpy(np.concatenate([logits_BTK[b, its] for b, its in enumerate(wanted)]))
 
 
 def alone(forward: Forward, batch: Batch) -> float:
@@ -95,7 +103,7 @@ def main(
     """Score every lossy way beside float32; write a table and JSON."""
     wanted = [one.strip() for one in only.split(";")] if only else sorted(LOSSY)
     names = [REFERENCE, *(one for one in wanted if can_run(one))]
-    rows: list[Row] = []
+    rows: list[Cost] = []
     with errors_as_exit():
         for language in languages.split(","):
             rows += scored(checkpoints / language, language, names, fold=fold, threads=threads)
@@ -110,7 +118,7 @@ def main(
     Console().print(write_results(name, title, page, found))
 
 
-def scored(folder: Path, language: str, names: Sequence[str], *, fold: int, threads: int) -> list[Row]:
+def scored(folder: Path, language: str, names: Sequence[str], *, fold: int, threads: int) -> list[Cost]:
     """One language's rows: every way to run, every type that was annotated."""
     opened = Checkpoint.open(folder)
     if not never_saw(opened.manifest.training_data, fold):
@@ -122,11 +130,12 @@ def scored(folder: Path, language: str, names: Sequence[str], *, fold: int, thre
     texts = [document.text for document in learnt[-SUBSET_SIZE:]]
     batches = make_batches(tagger, texts, max_tokens_per_batch=1024)
     export(folder, exported(folder), batches[:SUBSET_SIZE], names=names)
-    rows: list[Row] = []
+    rows: list[Cost] = []
     reference: list[Document] = []
     for way in names:
         forward = RUNNERS[way](folder, exported(folder), threads)
-        encoder = cast(Encoder, SwappedEncoder(forward, tagger.encoder.tokenizer, tagger.encoder.scheme))
+        engine = RunnerEngine(way, forward, tagger.encoder.tokenizer.pad_id)
+        encoder = dataclasses.replace(tagger.encoder, engine=engine)
         found = list(dataclasses.replace(tagger, encoder=encoder).tag(gold))
         reference = reference or found
         apart = alone(forward, batches[0])
@@ -134,7 +143,7 @@ def scored(folder: Path, language: str, names: Sequence[str], *, fold: int, thre
             ours, theirs = counts(gold, found, name), counts(gold, reference, name)
             given, expected = mentions(found, name), mentions(reference, name)
             score, differ = float(f1(ours.sum(0))), len(given ^ expected)
-            rows.append(Row(language, way, name, score, difference(ours, theirs), differ, len(expected), apart))
+            rows.append(Cost(language, way, name, score, difference(ours, theirs), differ, len(expected), apart))
     return rows
 
 
