@@ -52,7 +52,7 @@ TASK_BYTES = 32 * 1024**2
 """Input bytes of one tagging task, at most: a lost task costs little, progress shows."""
 ROW_BYTES = 2048
 """What a row is taken for where a file (compressed) or a table (unknown) says less: a short note."""
-SMALL_BYTES = 256 * 1024
+SMALL_BYTES = 64 * 1024
 """Input bytes worth a task of their own, as long as cores are idle."""
 TASKS_PER_CORE = 4
 
