@@ -162,7 +162,7 @@ def _annotate(job: Job, rows: DataFrame, *, n_bytes: int, careful: bool) -> Data
 
 
 def tasks_for(n_bytes: int, *, cores: int) -> int:
-    """How many tasks tag so many bytes: as many for each core, so that none is left with the last one alone, and several
+    """How many tasks tag so many bytes: as many for each core, so that none is left with the last one alone, and a few
     where there is enough to do, since rows spread by chance are no even shares."""
     if n_bytes <= SMALL_BYTES * cores:
         return max(1, ceil(n_bytes / SMALL_BYTES))
