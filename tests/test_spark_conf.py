@@ -49,20 +49,24 @@ def declared(spark: SparkSession) -> Any:
 
 
 @pytest.fixture(scope="module")
-def transport_keys() -> bytes:
-    """The class that reads the network's properties: they are in no registry."""
-    (jar,) = JARS.glob("spark-network-common_*.jar")
-    return zipfile.ZipFile(jar).read("org/apache/spark/network/util/TransportConf.class")
+def other_keys() -> bytes:
+    """The classes that name what is in no registry: properties of the network, and defaults that Spark prepends."""
+    classes = {"network-common": "network/util/TransportConf", "launcher": "launcher/SparkLauncher"}
+    read = []
+    for part, name in classes.items():
+        (jar,) = JARS.glob(f"spark-{part}_*.jar")
+        read.append(zipfile.ZipFile(jar).read(f"org/apache/spark/{name}.class"))
+    return b"".join(read)
 
 
-def unknown(key: str, declared: Any, transport_keys: bytes) -> bool:
+def unknown(key: str, declared: Any, other_keys: bytes) -> bool:
     constant = len(key).to_bytes(2, "big") + key.encode()
-    return not (declared.containsKey(key) or constant in transport_keys or RESOURCES.fullmatch(key))
+    return not (declared.containsKey(key) or constant in other_keys or RESOURCES.fullmatch(key))
 
 
 @pytest.mark.parametrize("name", names())
-def test_spark_knows_every_property(name: str, declared: Any, transport_keys: bytes) -> None:
-    assert [key for key in properties(name) if unknown(key, declared, transport_keys)] == []
+def test_spark_knows_every_property(name: str, declared: Any, other_keys: bytes) -> None:
+    assert [key for key in properties(name) if unknown(key, declared, other_keys)] == []
 
 
 def read(declaration: Any, value: str) -> str:
@@ -80,13 +84,11 @@ def test_spark_takes_every_value(name: str, declared: Any) -> None:
 @pytest.mark.parametrize(
     ("key", "value"), [("spark.speculation", "off"), ("spark.sql.execution.arrow.maxBytesPerBatch", "16 sacks")]
 )
-def test_a_misspelt_property_or_value_would_be_found(
-    key: str, value: str, declared: Any, transport_keys: bytes
-) -> None:
+def test_a_misspelt_property_or_value_would_be_found(key: str, value: str, declared: Any, other_keys: bytes) -> None:
     with pytest.raises(IllegalArgumentException):
         read(declared.get(key), value)
-    assert unknown(key + "s", declared, transport_keys)
-    assert unknown("spark.network.crypto.ciphers", declared, transport_keys)
+    assert unknown(key + "s", declared, other_keys)
+    assert unknown("spark.network.crypto.ciphers", declared, other_keys)
 
 
 def test_clusters_differ_in_what_only_one_of_them_has() -> None:
