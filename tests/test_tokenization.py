@@ -1,6 +1,7 @@
 """Tokens and their places in the untouched text."""
 
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -286,3 +287,14 @@ def test_a_word_met_before_is_not_tokenised_again() -> None:
     assert again.ids.tolist() == first.ids.tolist()
     with pytest.raises(AttributeError):
         wrapped(["furosemida"])
+
+
+def test_threads_that_share_a_tokenizer_do_not_disturb_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(word_table, "MAX_CHARS", 300)  # emptied all the time
+    wrapped = DocumentTokenizer(BACKENDS["es"], (), (), 0)
+    texts = [" ".join(f"dolor{n * k} mg" for k in range(60)) for n in range(60)]
+    expected = [BACKENDS["es"].encode(text, add_special_tokens=False).ids for text in texts]
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(5):
+            found = list(threads.map(lambda text: wrapped([text])[0].ids.tolist(), texts))
+            assert found == expected

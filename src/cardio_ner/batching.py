@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from cardio_ner.errors import ConfigError
 
 STEP_TOKENS = 8
+"""Padded widths are multiples of it."""
 
 
 def pack_in_order(lengths_tokens: Sequence[int], *, max_tokens: int) -> list[list[int]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,10 +64,11 @@ def _tokens(rows: Iterable[tuple[int, int, int, bool]]) -> Tokens:
 
 
 class WordTable:
-    """Chunks → their tokens, through the backend once each. Not for two threads at once."""
+    """Chunks → their tokens, through the backend once each. One thread at a time; others wait."""
 
     def __init__(self, backend: Tokenizer) -> None:
         self._backend = backend
+        self._lock = Lock()
         self._empty()
 
     def _empty(self) -> None:
@@ -77,6 +79,10 @@ class WordTable:
 
     def tokens(self, chunks: Sequence[str]) -> Tokens:
         """The tokens of the text that is these chunks, end to end."""
+        with self._lock:
+            return self._look_up(chunks)
+
+    def _look_up(self, chunks: Sequence[str]) -> Tokens:
         if self._chars > MAX_CHARS:
             self._empty()
         unknown = list(set(chunks) - self._rows.keys())

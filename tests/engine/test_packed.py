@@ -1,5 +1,7 @@
 """The packed engine gives what the plain model gives: rows of all lengths, wanted or not, in any company."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -164,6 +166,17 @@ def test_what_ships_finds_the_same_by_both_paths_in_texts_of_all_lengths(languag
     assert len(found[-1].spans) > 5
     scores = [[span.score for document in side for span in document.spans] for side in (found, expected)]
     assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+
+
+@pytest.mark.parametrize("left_out", ["layer_norm_eps", "type_vocab_size", "pad_token_id"])
+def test_a_config_that_leaves_a_default_out_is_read_by_transformers_and_packed_all_the_same(
+    tmp_path: Path, left_out: str
+) -> None:
+    folder = shutil.copytree(packaged_model("en"), tmp_path / "en")
+    config = json.loads((folder / "config.json").read_text())
+    del config[left_out]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert isinstance(Tagger.load(folder, device="cpu", precision="fp32").encoder.engine, PackedBert)
 
 
 def test_in_bfloat16_the_packed_path_is_as_near_to_float32_as_the_plain_one() -> None:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 
 def load_engine(checkpoint: Checkpoint, *, device: torch.device, dtype: torch.dtype, pad_id: int) -> Engine:
-    """The fastest engine for a checkpoint."""
+    """The fastest engine for a checkpoint. Where the files do not say all (defaults left out of config.json, weights in
+    several files), transformers reads them, and the model may be packed then."""
     config = json.loads((checkpoint.folder / "config.json").read_text(encoding="utf-8"))
     file = checkpoint.folder / WEIGHTS
     if file.exists():
@@ -34,7 +35,7 @@ def load_engine(checkpoint: Checkpoint, *, device: torch.device, dtype: torch.dt
             names = list(weights.keys())
             if is_packable(config, {name: weights.get_slice(name).get_shape() for name in names}):
                 return PackedBert.of(config, {name: weights.get_tensor(name).to(device, dtype) for name in names})
-    return PaddedModel(load_model(checkpoint, device=device, dtype=dtype), pad_id)
+    return engine_of(load_model(checkpoint, device=device, dtype=dtype), pad_id)
 
 
 @torch.inference_mode()

@@ -33,6 +33,12 @@ from cardio_ner.engine.linear import Linear
 BODIES = {"bert": "bert", "roberta": "roberta", "xlm-roberta": "roberta", "camembert": "roberta"}
 """model_type of config.json → what the names of embeddings and layers begin with."""
 
+SAID = {
+    "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "vocab_size", "id2label",
+    "max_position_embeddings", "type_vocab_size", "layer_norm_eps", "pad_token_id",
+}  # fmt: skip
+"""What config.json must say: transformers may leave its defaults out."""
+
 Weights = Mapping[str, torch.Tensor]
 """By the names that transformers gives them."""
 
@@ -191,6 +197,7 @@ def is_packable(config: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]) 
     """Is it one of BODIES in its ordinary form, with a linear head, and every weight of the shape it should have?"""
     return (
         config.get("model_type") in BODIES
+        and config.keys() >= SAID
         and config.get("hidden_act") == "gelu"
         and not config.get("is_decoder")
         and config.get("position_embedding_type", "absolute") == "absolute"

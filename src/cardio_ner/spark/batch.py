@@ -55,6 +55,7 @@ ROW_BYTES = 2048
 SMALL_BYTES = 64 * 1024
 """Input bytes worth a task of their own, as long as cores are idle."""
 TASKS_PER_CORE = 4
+"""At most, for evenness' sake; a batch too large for so many tasks of TASK_BYTES takes more."""
 
 Log = Callable[[str], None]
 
