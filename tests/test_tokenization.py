@@ -1,14 +1,16 @@
 """Tokens and their places in the untouched text."""
 
 import unicodedata
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer, normalizers
+from tokenizers import AddedToken, Encoding, Tokenizer, normalizers
 from tokenizers.models import BPE, Unigram
 from tokenizers.pre_tokenizers import ByteLevel, Metaspace, Sequence, WhitespaceSplit
 
@@ -176,6 +178,21 @@ def test_a_long_text_goes_through_in_pieces(tokenizer: DocumentTokenizer) -> Non
     assert len(tokens) == 5000 * len(tokenizer(["aspirina 100 mg/día"])[0])
     assert cuts(text, tokens)[-1] == "día"
     assert tokens.ends[-1] == len(text) - 1
+
+
+class Counted:
+    """Stands in for an Encoding of many tokens; each of its properties makes a list anew, as the real ones do."""
+
+    asked: ClassVar[Counter[str]] = Counter()
+
+    def __getattr__(self, name: str) -> list[Any]:
+        self.asked[name] += 1
+        return {"ids": [5] * 40, "offsets": [(t, t + 1) for t in range(40)], "word_ids": [*range(40)]}[name]
+
+
+def test_no_list_of_all_tokens_is_made_for_each_token() -> None:
+    assert len(list(word_table._placed(cast("Encoding", Counted()), "x" * 40))) == 40
+    assert Counted.asked == {"ids": 1, "offsets": 1, "word_ids": 1}
 
 
 def test_a_text_without_any_space_stays_whole(tokenizer: DocumentTokenizer) -> None:

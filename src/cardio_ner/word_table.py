@@ -107,7 +107,7 @@ class WordTable:
 
 def _placed(encoding: Encoding, chunk: str) -> Iterator[tuple[int, int, int, bool]]:
     """(id, start, end, begins a word) of one chunk's tokens."""
-    offsets, words = encoding.offsets, encoding.word_ids
+    ids, offsets, words = encoding.ids, encoding.offsets, encoding.word_ids  # each makes a list, every time
     limits = [start for start, _ in offsets[1:]] + [len(chunk)]
     for t, (first, last) in enumerate(offsets):
         start, end = first, last
@@ -115,7 +115,7 @@ def _placed(encoding: Encoding, chunk: str) -> Iterator[tuple[int, int, int, boo
             start = end - len(chunk[start:end].lstrip())
         while end < limits[t] and belongs_to_previous(chunk[end]):
             end += 1
-        yield encoding.ids[t], start, end, t == 0 or words[t] is None or words[t] != words[t - 1]
+        yield ids[t], start, end, t == 0 or words[t] is None or words[t] != words[t - 1]
 
 
 def belongs_to_previous(character: str) -> bool:
