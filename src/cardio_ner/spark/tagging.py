@@ -10,6 +10,7 @@ Contract
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -84,6 +85,9 @@ def load_tagger(spec: TaggerSpec) -> Tagger:
             f"{model.name}: the driver has {model.model_id}, this worker {tagger.model_id}: expected one checkpoint on "
             "all machines; install the same package everywhere or point checkpoints to a shared path"
         )
+    # Spark collects garbage after every task, which walks through all that torch is made of unless it is set aside.
+    gc.collect()
+    gc.freeze()
     return tagger
 
 
