@@ -27,6 +27,7 @@ from cardio_ner.document import LANGUAGES
 from cardio_ner.encoder import wrap_tokenizer
 from cardio_ner.spark.account import RunAccount
 from cardio_ner.spark.pipeline import annotate
+from cardio_ner.spark.session import DEBUGGING
 from cardio_ner.spark.settings import Settings
 from cardio_ner.tagger import Tagger
 from cardio_ner.tokenization import DocumentTokenizer
@@ -109,7 +110,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             builder = builder.config(key, value.strip())
     # Of databases that tests make, in several processes at once, none meets another.
     builder = builder.config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
-    builder = builder.config("spark.python.daemon.module", "warm_daemon")
+    builder = builder.config("spark.python.daemon.module", "warm_daemon").config(DEBUGGING, "false")
     with pytest.MonkeyPatch.context() as patched:  # what the JVM has seen, its Python processes see
         patched.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
         session = builder.getOrCreate()

@@ -159,8 +159,8 @@ def test_a_text_without_anything_to_read_has_no_mention(tagger: Tagger, text: st
 
 def test_company_changes_nothing_in_bfloat16_either() -> None:
     folder = Path(__file__).parents[1] / "examples/notes/es"
-    notes = [doc(path.read_bytes().decode()) for path in sorted(folder.glob("*.txt"))]
-    tagger = Tagger.load("es", device="cpu", precision="bf16")
+    notes = [doc(path.read_bytes().decode()) for path in sorted(folder.glob("*.txt")) if path.stat().st_size < 2_000]
+    tagger = Tagger.load("es", device="cpu", precision="bf16")  # slow where the processor multiplies no bfloat16
     together = list(tagger.tag(notes))
     alone = [next(tagger.tag([note])) for note in notes]
     assert [d.spans for d in together] == [d.spans for d in alone]

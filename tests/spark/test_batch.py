@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cardio_ner.spark.batch import SMALL_BYTES, TASK_BYTES, TASKS_PER_CORE, tasks_for
+from cardio_ner.spark.annotation import SMALL_BYTES, TASK_BYTES, TASKS_PER_CORE, tasks_for
 
 
 def test_a_small_batch_takes_no_more_cores_than_it_needs() -> None:

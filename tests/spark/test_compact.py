@@ -271,13 +271,13 @@ def test_a_compaction_that_would_lose_a_row_is_undone_and_says_so(
     spark: SparkSession, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers, before = in_duckdb(output), folders(output) - {"_state", "_staging"}
-    real = compact.put_rows
+    real = compact.write_rows
     with monkeypatch.context() as patched:
         patched.setattr(
             compact,
-            "put_rows",
-            lambda frame, *rest, **asked: real(
-                frame.where("NOT doc_id <=> '7'") if "doc_id" in frame.columns else frame, *rest, **asked
+            "write_rows",
+            lambda frame, table, *rest: real(
+                frame.where("NOT doc_id <=> '7'") if table == "documents" else frame, table, *rest
             ),
         )
         with pytest.raises(AccountError, match=r"18 of 19 documents and 11 of 11 mentions"):

@@ -14,7 +14,6 @@ from pyspark.sql import SparkSession
 from cardio_ner.errors import LockError
 from cardio_ner.spark import lock as lock_module
 from cardio_ner.spark.lock import STALE_SECONDS, Lock, output_lock, place
-from cardio_ner.spark.tables import put_rows
 
 
 def forge(output: Path, **holder: object) -> Path:
@@ -110,15 +109,3 @@ def test_a_run_that_was_taken_for_dead_writes_nothing_more(spark: SparkSession, 
         with pytest.raises(LockError, match="lost it to run other"):
             lock.check()
     assert json.loads((tmp_path / "_lock").read_text())["run"] == "other"
-
-
-def test_rows_written_aside_stay_there_where_the_lock_was_lost_meanwhile(spark: SparkSession, tmp_path: Path) -> None:
-    table, frame = f"{tmp_path}/documents", spark.createDataFrame([("a",)], "doc_id string")
-    with output_lock(spark, str(tmp_path)) as lock:
-        put_rows(frame, table, str(tmp_path), "b1-0", check=lock.check)
-        before = sorted((tmp_path / "documents").rglob("*"))
-        forge(tmp_path, host="another-machine", pid=1)
-        with pytest.raises(LockError, match="lost it to run other"):
-            put_rows(frame, table, str(tmp_path), "b1-0", check=lock.check)
-    assert sorted((tmp_path / "documents").rglob("*")) == before
-    assert list((tmp_path / "_staging/b1-0/documents").glob("*.parquet"))

@@ -83,7 +83,7 @@ def test_sizes_are_read_with_units_and_kept_columns_have_names_of_their_own() ->
         read_settings(None, {"keep": ["ward", "status"]})
 
 
-@pytest.mark.parametrize("name", ["text", "Text", "spans", "known", "annotation", "row_key", "copy", "_reason"])
+@pytest.mark.parametrize("name", ["text", "Text", "spans", "known", "annotation", "_reason"])
 def test_a_name_that_the_job_uses_itself_is_not_kept(name: str) -> None:
     with pytest.raises(ConfigError, match=rf"keep.*{name.lower()}: rename"):
         read_settings(None, {"keep": [name]})

@@ -17,7 +17,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from cardio_ner.errors import AccountError, FailureError, InputError
+from cardio_ner.errors import AccountError, FailureError, InputError, LockError
 from cardio_ner.report.tables import open_tables
 from cardio_ner.spark import batch, pipeline
 from cardio_ner.spark.account import RunAccount
@@ -261,8 +261,8 @@ def test_a_row_that_is_lost_on_the_way_stops_the_run_before_it_commits(
     spark: SparkSession, run: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(folder / "a.jsonl", range(5))
-    real = batch._annotate
-    monkeypatch.setattr(batch, "_annotate", lambda *a, **k: real(*a, **k).where("doc_id <> '3'"))
+    real = batch.annotate_rows
+    monkeypatch.setattr(batch, "annotate_rows", lambda *a, **k: real(*a, **k).where("doc_id <> '3'"))
     with pytest.raises(AccountError, match="4 rows, but an independent reader counts 5"):
         run()
     assert not (tmp_path / "out/documents").exists()
@@ -274,7 +274,7 @@ def test_a_run_that_goes_wrong_stops_before_it_commits(
     run: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(folder / "a.jsonl", range(30))
-    real = batch._annotate
+    real = batch.annotate_rows
 
     def mostly_failed(*arguments: Any, **options: Any) -> DataFrame:
         failed = F.col("doc_id") < "19"
@@ -285,7 +285,7 @@ def test_a_run_that_goes_wrong_stops_before_it_commits(
         }
         return real(*arguments, **options).withColumns(broken)
 
-    monkeypatch.setattr(batch, "_annotate", mostly_failed)
+    monkeypatch.setattr(batch, "annotate_rows", mostly_failed)
     with pytest.raises(FailureError, match=r"11 of 30 rows failed \(ValueError\), 10 may"):
         run()
     assert not (tmp_path / "out/documents").exists()
@@ -295,6 +295,30 @@ def test_a_run_that_goes_wrong_stops_before_it_commits(
     assert run().outcomes() == {}
     assert run(retry=True).outcomes() == {"annotated": 11}
     assert run(retry=True).outcomes() == {}
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "in_place"), [("account_of", []), ("put_rows", ["spans", "inputs"])], ids=["writing", "renaming"]
+)
+def test_documents_stay_aside_where_the_lock_was_lost_meanwhile(
+    meanwhile: str, in_place: list[str], run: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder / "a.jsonl", range(2))
+    out, real = tmp_path / "out", getattr(batch, meanwhile)
+
+    def lost(*arguments: Any) -> Any:
+        done = real(*arguments)
+        (out / "_lock").write_text(json.dumps({"run": "other", "since": "2026-01-01T00:00:00+00:00"}))
+        return done
+
+    monkeypatch.setattr(batch, meanwhile, lost)
+    with pytest.raises(LockError, match="lost it to run other"):
+        run()
+    assert [name for name in ("spans", "inputs", "documents") if (out / name).exists()] == in_place
+    assert list(out.glob("_staging/*/documents/*.parquet"))
+    monkeypatch.undo()
+    (out / "_lock").unlink()
+    assert run().outcomes() == {"annotated": 2}
 
 
 def break_reading(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
@@ -349,15 +373,15 @@ def test_many_documents_that_fail_again_are_retried_and_a_copy_that_did_not_fail
     run: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(folder / "a.jsonl", [*range(12), 0])
-    real = batch._annotate
+    real = batch.annotate_rows
 
     def all_but_the_first_failed(*arguments: Any, **options: Any) -> DataFrame:
-        frame = real(*arguments, **options).withColumn("nth", F.row_number().over(Window.orderBy("doc_id")))
+        frame = real(*arguments, **options).withColumn("nth", F.row_number().over(Window.orderBy("doc_id", "status")))
         failed = F.col("nth") > 1
         broken = {"status": F.when(failed, "rejected").otherwise(F.col("status")), "reason": F.when(failed, "failed")}
         return frame.withColumns(broken).drop("nth")
 
-    monkeypatch.setattr(batch, "_annotate", all_but_the_first_failed)
+    monkeypatch.setattr(batch, "annotate_rows", all_but_the_first_failed)
     assert run(max_failures="100%").outcomes() == {"annotated": 1, "failed": 12}
     # Whoever failed may fail again: that is no run that goes wrong.
     assert run(retry=True).outcomes()["failed"] == 12

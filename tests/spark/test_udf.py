@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from cardio_ner.errors import CheckpointError, DeviceError, DeviceLostError
 from cardio_ner.spark import tagging, worker
 from cardio_ner.spark.placement import Place
 from cardio_ner.spark.settings import Model, Settings, open_models
-from cardio_ner.spark.tagging import Outcome, TaggerSpec, load_tagger, tag_each
+from cardio_ner.spark.tagging import Outcome, TaggerSpec, failure, load_tagger, tag_each
 from cardio_ner.spark.udf import Progress, annotation_udf
 from cardio_ner.tagger import TaggedDocument, Tagger
 
@@ -91,7 +92,7 @@ def test_a_text_whose_language_cannot_be_told_costs_its_own_row(monkeypatch: pyt
 
     monkeypatch.setattr(worker, "detect_language", detect)
     monkeypatch.setattr(tagging, "load_tagger", lambda spec: FailsOn("nothing"))
-    rows = worker._annotate_batch(["?", PRIVATE, "IAM a"], [None] * 3, {"es": SPEC}, tag_each)
+    rows = worker._annotate_batch([["?", PRIVATE, "IAM a"], [None] * 3], {"es": SPEC}, tag_each, {})
     found = [(r["status"], r["reason"], r["error_type"], r["language"], r["language_source"]) for r in rows]
     assert found == [
         ("rejected", "unsupported_language", None, None, "detected"),
@@ -116,6 +117,47 @@ def test_short_batches_are_tagged_together_and_come_back_apart(monkeypatch: pyte
     )
     assert [[row["n_tokens"] for row in rows] for rows in found] == [[1, None], [], [2], [3], [None], [4, 5], [6]]
     assert tagged == [["1 a", "2 bb", "3 c" * 9], ["4 d", "5 e", "6 f"]]
+
+
+def test_of_a_tasks_rows_with_one_identity_and_language_the_first_is_tagged(monkeypatch: pytest.MonkeyPatch) -> None:
+    tagged: list[str] = []
+
+    def tag(_: TaggerSpec, documents: Sequence[Document]) -> list[Outcome]:
+        tagged.extend(document.text for document in documents)
+        return [failure(ValueError()) if "bad" in d.text else {"status": "annotated", "spans": []} for d in documents]
+
+    monkeypatch.setattr(worker, "tag_each", tag)
+    monkeypatch.setattr(worker, "READ_AHEAD_CHARS", 8)
+    batches = [
+        (["long one", "long one", None], ["es", "es", "es"], ["1", "1", "1"]),
+        (["long one", "long one", "long one", "short"], ["es", "en", "fr", "es"], ["1", "1", "1", "2"]),
+        (["bad text", "bad text", "long one"], ["es", "es", "fr"], ["3", "3", "1"]),
+        (["bad text"], ["es"], ["3"]),
+    ]
+    models = {code: Model(name="x", model_id="m0") for code in ("es", "en")}
+    columns = (tuple(pd.Series(column, dtype=object) for column in batch) for batch in batches)
+    found = list(worker.annotate_each(columns, Settings(device="cpu"), models, careful=False))
+    assert [[row["reason"] or row["status"] for row in rows] for rows in found] == [
+        ["annotated", "unchanged", None],
+        ["unchanged", "annotated", "unsupported_language", "annotated"],
+        ["failed", "failed", "unsupported_language"],
+        ["failed"],
+    ]
+    assert [row["error_type"] for rows in found[2:] for row in rows] == ["ValueError", "ValueError", None, "ValueError"]
+    assert found[0][1]["spans"] is found[0][1]["n_tokens"] is None
+    assert found[0][1]["language"] == "es"
+    assert tagged == ["long one", "long one", "short", "bad text"]
+
+
+def test_what_a_worker_has_loaded_is_no_longer_walked_through_for_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Tagger, "load", lambda *_, **__: FailsOn("nothing"))
+    load_tagger.cache_clear()
+    try:
+        load_tagger(SPEC)
+        assert gc.get_freeze_count() > 100_000  # torch alone has more
+    finally:
+        load_tagger.cache_clear()
+        gc.unfreeze()
 
 
 def test_the_driver_never_imports_torch() -> None:

@@ -44,17 +44,22 @@ class BatchAccount:
 
 
 def account_of(staged: DataFrame, batch_id: str) -> BatchAccount:
-    """Count a staged batch."""
+    """Count a staged batch: its rows, and the mentions in them, in one pass."""
     keys = ["status", "reason", "language", "error_type"]
-    counted = staged.groupBy(*keys).agg(F.count("*").alias("n"), F.sum("n_tokens").alias("n_tokens")).collect()
-    mentions = staged.where("status = 'annotated'").select("language", F.explode("spans.entity_type").alias("type"))
-    found = mentions.groupBy("language", "type").count().collect()
-    return BatchAccount(
-        batch_id,
-        {tuple(row[key] for key in keys): row["n"] for row in counted},
-        {(row["language"], row["type"]): row["count"] for row in found},
-        sum(row["n_tokens"] or 0 for row in counted),
-    )
+    itself = F.array(F.lit(None).cast("string"))
+    types = F.when(F.col("status") == "annotated", F.concat(itself, "spans.entity_type")).otherwise(itself)
+    counting = F.count("*").alias("n"), F.sum("n_tokens").alias("n_tokens")
+    counted = staged.select(*keys, "n_tokens", F.explode(types).alias("type")).groupBy(*keys, "type").agg(*counting)
+    rows: Counter[tuple[str | None, ...]] = Counter()
+    mentions: Counter[tuple[str, str]] = Counter()
+    n_tokens = 0
+    for row in counted.collect():
+        if row["type"] is None:
+            rows[tuple(row[key] for key in keys)] += row["n"]
+            n_tokens += row["n_tokens"] or 0
+        else:
+            mentions[row["language"], row["type"]] += row["n"]
+    return BatchAccount(batch_id, dict(rows), dict(mentions), n_tokens)
 
 
 @dataclass(frozen=True, slots=True)

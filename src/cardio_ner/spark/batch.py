@@ -1,6 +1,6 @@
 """One batch, exactly once: pieces of the input in, committed rows in the tables out.
 
-    counts ─► rows ─► known? ─► annotation_udf ─► staging ─► account ─► spans ─► ledger ─► documents
+    counts ─► rows ─► known? ─► annotation_udf ─► staging ─► account, tables aside ─► spans ─► ledger ─► documents
 
 Contract
 - Run again after any end, a batch's partitions are written anew. A committed batch must not be run again: its callers
@@ -15,77 +15,38 @@ Contract
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial, reduce
 from importlib.metadata import version
-from math import ceil
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, StructField, StructType
+from pyspark.sql import DataFrame
 
 from cardio_ner.errors import AccountError, FailureError
 from cardio_ner.spark.account import BatchAccount, account_of
+from cardio_ner.spark.annotation import annotate_rows
+from cardio_ner.spark.at_once import at_once
 from cardio_ner.spark.counts import Counts
 from cardio_ner.spark.failures import UnequalReaders, find_unreadable, name_of, raise_if_hopeless, unequal_files
 from cardio_ner.spark.hadoop import File, literal, read_text, remove, write_text
-from cardio_ner.spark.known import KNOWN, mark_copies, mark_known
-from cardio_ner.spark.progress import Meter
-from cardio_ner.spark.schema import DOCUMENTS, MENTION
-from cardio_ner.spark.settings import Model, Settings
-from cardio_ner.spark.source import Source
+from cardio_ner.spark.job import Job, Pieces
 from cardio_ner.spark.tables import (
-    has_documents,
+    documents_of,
+    ledger_of,
+    put_rows,
+    put_spans,
     remove_staging,
+    spans_of,
     stage,
-    write_documents,
-    write_inputs,
+    write_rows,
     write_spans,
 )
-from cardio_ner.spark.udf import annotation_udf
 
 MAX_ATTEMPTS = 4
-TASK_BYTES = 32 * 1024**2
-"""Input bytes of one tagging task, at most: a lost task costs little, progress shows."""
 ROW_BYTES = 2048
 """What a row is taken for where a file (compressed) or a table (unknown) says less: a short note."""
-SMALL_BYTES = 64 * 1024
-"""Input bytes worth a task of their own, as long as cores are idle."""
-TASKS_PER_CORE = 4
-"""At most, for evenness' sake; a batch too large for so many tasks of TASK_BYTES takes more."""
-
-Log = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Job:
-    """What all batches of a run share."""
-
-    spark: SparkSession
-    source: Source
-    output: str
-    settings: Settings
-    models: dict[str, Model]
-    stream: str
-    log: Log
-    before_commit: Callable[[], None]
-    """Called before anything is put in place; raises if this run must not write any more."""
-    meter: Meter
-    accounts: list[BatchAccount] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Pieces:
-    """The part of the input that a batch takes. `only` (doc_id, text_sha256) restricts it to `n_only` rows; what is
-    `retried` had failed before."""
-
-    files: Sequence[File]
-    only: DataFrame | None = None
-    n_only: int = 0
-    retried: bool = False
 
 
 def write_batch(job: Job, batch_id: str, pieces: Pieces) -> None:
@@ -116,64 +77,28 @@ def write_batch(job: Job, batch_id: str, pieces: Pieces) -> None:
 def _attempt(job: Job, batch_id: str, pieces: Pieces, unreadable: Counts, *, careful: bool) -> None:
     counts = job.source.counts([f for f in pieces.files if f.path not in unreadable]) | unreadable
     readable = [file for file in pieces.files if isinstance(counts[file.path], int)]
-    frame = _quarantined(job, [file for file in pieces.files if isinstance(counts[file.path], str)], counts)
+    bad = [file for file in pieces.files if isinstance(counts[file.path], str)]
+    parts = [_quarantined(job, bad, counts)] if bad or not readable else []
     job.meter.begin(_expected(counts, pieces), job.source.n_bytes(pieces.files))
     if readable:
         n_bytes = max(job.source.n_bytes(readable), ROW_BYTES * _expected(counts, pieces))
         rows = job.source.rows(readable)
         if pieces.only is not None:
             rows = rows.join(pieces.only, ["doc_id", "text_sha256"], "left_semi")
-        frame = _annotate(job, rows, n_bytes=n_bytes, careful=careful).unionByName(frame)
-    numbered = frame.withColumn("row_key", F.monotonically_increasing_id())
-    staged = mark_copies(stage(numbered, job.output, batch_id), batch_id)
-    account = account_of(staged, batch_id)
+        parts.append(annotate_rows(job, batch_id, rows, n_bytes=n_bytes, careful=careful))
+    staged = stage(reduce(DataFrame.unionByName, parts), job.output, batch_id)
+    writes = _writes(job, batch_id, staged, pieces, counts)
+    account, *_ = at_once(job.spark, partial(account_of, staged, batch_id), *writes)
+    assert isinstance(account, BatchAccount)
     _check(job, account, counts, pieces, readable)
-    _commit(job, batch_id, staged, pieces.files, counts)
+    _commit(job, batch_id)
     job.accounts.append(account)
     job.meter.commit()
 
 
-def _annotate(job: Job, rows: DataFrame, *, n_bytes: int, careful: bool) -> DataFrame:
-    """The gated rows with the UDF's columns in place of text, spread over the cores."""
-    if job.settings.skip_unchanged and has_documents(job.spark, job.output):
-        rows = mark_known(rows, job.output, job.models)
-    else:
-        rows = rows.withColumn("known", F.lit(None).cast(KNOWN))
-    n_tasks = tasks_for(n_bytes, cores=job.spark.sparkContext.defaultParallelism)
-    annotation = annotation_udf(job.settings, job.models, careful=careful, progress=job.meter.counted)
-    text = F.when(F.col("known").isNull(), F.col("text"))
-    spread = rows.repartition(n_tasks, "doc_id", "text_sha256")
-    found, known = F.col("annotation"), F.col("known")
-    model_ids = F.create_map(*(F.lit(part) for code, model in job.models.items() for part in (code, model.model_id)))
-    language = F.coalesce(known["language"], found["language"], F.col("language"))
-    columns = {
-        "language": language,
-        "language_source": F.coalesce(known["language_source"], found["language_source"]),
-        "status": F.coalesce(F.when(known.isNotNull(), "unchanged"), found["status"], F.lit("rejected")),
-        "reason": F.coalesce(F.col("reason"), found["reason"]),
-        "error_type": F.coalesce(F.col("error_type"), found["error_type"]),
-        "n_tokens": found["n_tokens"],
-        "model_id": F.coalesce(known["model_id"], F.when(found["status"] == "annotated", model_ids[language])),
-        "source_batch": known["batch_id"],
-        "spans": found["spans"],
-    }
-    annotated = spread.withColumn("annotation", annotation(text, F.col("language")))
-    names = _staged_schema(job).names
-    return annotated.select(*(columns.get(name, F.col(f"`{name}`")).alias(name) for name in names))
-
-
-def tasks_for(n_bytes: int, *, cores: int) -> int:
-    """How many tasks tag so many bytes: as many for each core, so that none is left with the last one alone, and a few
-    where there is enough to do, since rows spread by chance are no even shares."""
-    if n_bytes <= SMALL_BYTES * cores:
-        return max(1, ceil(n_bytes / SMALL_BYTES))
-    for_each = min(TASKS_PER_CORE, n_bytes // (SMALL_BYTES * cores))
-    return max(for_each, ceil(n_bytes / (TASK_BYTES * cores))) * cores
-
-
 def _quarantined(job: Job, files: Sequence[File], counts: Counts) -> DataFrame:
     """One row for each file that cannot be read; its doc_id is the path."""
-    schema = _staged_schema(job)
+    schema = job.staged
     rows = [
         dict.fromkeys(schema.names)
         | {"doc_id": file.path, "status": "rejected", "reason": "unreadable_file", "error_type": str(counts[file.path])}
@@ -210,27 +135,24 @@ def _expected(counts: Counts, pieces: Pieces) -> int:
     return sum(count if isinstance(count, int) else 1 for count in counts.values())
 
 
-def _commit(job: Job, batch_id: str, staged: DataFrame, files: Sequence[File], counts: Counts) -> None:
-    job.before_commit()
-    write_spans(staged, job.output, batch_id)
+def _writes(job: Job, batch_id: str, staged: DataFrame, pieces: Pieces, counts: Counts) -> Iterator[Callable[[], None]]:
+    """What writes the tables aside."""
     ledger: list[tuple[object, ...]] = []
     now = datetime.now(UTC)
-    for file in files:
+    for file in pieces.files:
         count = counts[file.path]
         n_rows, error_type = (count, None) if isinstance(count, int) else (1, count)
         ledger.append((job.stream, file.path, file.n_bytes, file.modified_ms, n_rows, error_type, now))
-    write_inputs(ledger, job.spark, job.output, batch_id)
-    write_documents(
-        staged, job.output, batch_id, version=version("cardio-ner"), kept=_kept(job), check=job.before_commit
-    )
+    documents = documents_of(staged, batch_id, version=version("cardio-ner"), kept=job.kept)
+    yield partial(write_spans, spans_of(staged, batch_id), job.output, batch_id)
+    yield partial(write_rows, documents, "documents", job.output, batch_id)
+    yield partial(write_rows, ledger_of(ledger, job.spark), "inputs", job.output, batch_id)
 
 
-def _kept(job: Job) -> list[StructField]:
-    return [job.source.schema[name] for name in job.settings.keep]
-
-
-def _staged_schema(job: Job) -> StructType:
-    """A row in staging: the documents table's columns that are known by then, kept columns, the spans."""
-    later = {"n_spans", "annotator_version", "annotated_at", "batch_id"}
-    own = [field for field in DOCUMENTS.fields if field.name not in later]
-    return StructType([*own, *_kept(job), StructField("spans", ArrayType(MENTION))])
+def _commit(job: Job, batch_id: str) -> None:
+    """Put in place what was written aside, documents last."""
+    job.before_commit()
+    put_spans(job.spark, job.output, batch_id)
+    put_rows(job.spark, "inputs", job.output, batch_id)
+    job.before_commit()  # where files cannot be renamed but are copied, minutes may have passed
+    put_rows(job.spark, "documents", job.output, batch_id)

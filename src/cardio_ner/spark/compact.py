@@ -37,6 +37,8 @@ from cardio_ner.spark.tables import (
     read_spans,
     remove_spans,
     remove_staging,
+    write_rows,
+    write_spans,
 )
 
 PLAN = "_state/compaction.json"
@@ -113,16 +115,21 @@ def _write(spark: SparkSession, output: str, plan: Compaction, *, before_commit:
     documents = read_documents(spark, output).where(old)
     superseded = _superseded(documents, plan)
     spans = read_spans(spark, output).where(old).join(superseded, [*KEY, "batch_id"], "left_anti")
-    put_spans(spans.select(*SPANS.names[:-1]), output, plan.batch_id)
+    write_spans(spans.select(*SPANS.names[:-1]), output, plan.batch_id)
+    tables = ["documents"]
     if exists(spark, f"{output}/inputs"):
+        tables.insert(0, "inputs")
         ledger = read_inputs(spark, output).where(old).drop("batch_id").hint("rebalance")
-        put_rows(ledger, f"{output}/inputs", output, plan.batch_id)
+        write_rows(ledger, "inputs", output, plan.batch_id)
     marked = documents.join(superseded.withColumn("superseded", F.lit(True)), [*KEY, "batch_id"], "left")
     moves = F.col("source_batch").isin(*plan.merges) | ((F.col("status") == "annotated") & F.col("superseded"))
     rows = marked.withColumn("source_batch", F.when(moves, F.lit(plan.batch_id)).otherwise(F.col("source_batch")))
     columns = [F.col(f"`{name.replace('`', '``')}`") for name in documents.columns if name != "batch_id"]
-    frame = rows.select(*columns).hint("rebalance")
-    put_rows(frame, f"{output}/documents", output, plan.batch_id, check=before_commit)
+    write_rows(rows.select(*columns).hint("rebalance"), "documents", output, plan.batch_id)
+    before_commit()  # writing may have taken minutes
+    put_spans(spark, output, plan.batch_id)
+    for table in tables:
+        put_rows(spark, table, output, plan.batch_id)
 
 
 def _superseded(documents: DataFrame, plan: Compaction) -> DataFrame:

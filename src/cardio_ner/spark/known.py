@@ -1,4 +1,4 @@
-"""What need not be tagged: documents that the tables have already, and second copies inside a batch.
+"""What need not be tagged: documents that the tables have already. (Copies inside a batch: worker.py.)
 
 Contract
 - A row is `unchanged` where a committed row has the same doc_id and text_sha256, the same language from the same place
@@ -43,22 +43,3 @@ def mark_known(rows: DataFrame, output: str, models: dict[str, Model]) -> DataFr
     same = (rows["doc_id"] == known["doc_id"]) & (rows["text_sha256"] == known["text_sha256"])
     condition = rows["reason"].isNull() & same & (detected_then | given_then)
     return rows.join(known, condition, "left").select(*(rows[name] for name in rows.columns), "known")
-
-
-def mark_copies(staged: DataFrame, batch_id: str) -> DataFrame:
-    """Of annotated rows of one batch with the same id, text, language and checkpoint the first stays, the others are
-    `unchanged` with the batch itself as source. `row_key` numbers the rows."""
-    same = [*IDENTITY, "language", "model_id"]
-    annotated = staged.where((F.col("status") == "annotated") & F.col("doc_id").isNotNull())
-    copies = annotated.groupBy(*same).agg(F.count("*").alias("n"), F.min("row_key").alias("first")).where("n > 1")
-    if copies.isEmpty():
-        return staged
-    later = annotated.select("row_key", *same).join(copies, same).where("row_key != first")
-    marked = staged.join(later.select("row_key", F.lit(True).alias("copy")), "row_key", "left")
-    is_copy = F.col("copy").isNotNull()
-    return marked.withColumns(
-        {
-            "status": F.when(is_copy, "unchanged").otherwise(F.col("status")),
-            "source_batch": F.when(is_copy, F.lit(batch_id)).otherwise(F.col("source_batch")),
-        }
-    ).drop("copy")

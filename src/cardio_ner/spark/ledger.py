@@ -30,6 +30,8 @@ class Ledger:
     @classmethod
     def read(cls, spark: SparkSession, output: str, stream: str) -> Ledger:
         """What the tables hold of a stream."""
+        if not folders_in(spark, f"{output}/inputs"):
+            return cls()  # a first run: no need to ask Spark
         rows = read_inputs(spark, output).where(F.col("stream") == stream)
         latest = rows.groupBy("path").agg(F.max_by(F.struct("n_bytes", "modified_ms"), "read_at").alias("file"))
         return cls({row.path: (row.file.n_bytes, row.file.modified_ms) for row in latest.toLocalIterator()})

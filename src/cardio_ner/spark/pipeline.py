@@ -22,10 +22,10 @@ from pyspark.sql.types import DataType
 
 from cardio_ner.errors import ConfigError, InputError
 from cardio_ner.spark.account import RunAccount
-from cardio_ner.spark.batch import Job
 from cardio_ner.spark.catalog import check_name
 from cardio_ner.spark.compact import recover
 from cardio_ner.spark.hadoop import qualified
+from cardio_ner.spark.job import Job
 from cardio_ner.spark.ledger import Ledger, sweep
 from cardio_ner.spark.lock import output_lock
 from cardio_ner.spark.progress import Meter

@@ -7,6 +7,7 @@ Contract
 - On a cluster's master nothing of that is changed: its conf files and its operators decide.
 - Spark's own catalog is in memory, and ends with the process. Where a database or a table is asked for, Hive's is used,
   kept where the user's conf says: nothing is put into the working folder. A catalog that was chosen is left alone.
+- PySpark does not note where each column was made, which costs more than making it, unless the user wants it to.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ LOOPBACK = "127.0.0.1"
 ADDRESSES = ("spark.driver.host", "spark.driver.bindAddress")
 UI = "spark.ui.enabled"
 LOCAL_IP = "SPARK_LOCAL_IP"
+DEBUGGING = "spark.python.sql.dataFrameDebugging.enabled"
 CATALOG = "spark.sql.catalogImplementation"
 CHOSEN_CATALOGS = ("spark.sql.catalog.spark_catalog", "spark.sql.defaultCatalog")
 CONNECTION = "spark.hadoop.javax.jdo.option.ConnectionURL"
@@ -40,7 +42,8 @@ def session(app_name: str, *, database: str | None = None, table: str | None = N
     jvm: Any = SparkContext._jvm
     has_hive = all(jvm.org.apache.spark.util.Utils.classIsLoadable(name) for name in HIVE_CLASSES)
     has_site = jvm.java.lang.Thread.currentThread().getContextClassLoader().getResource("hive-site.xml") is not None
-    defaults = loopback_defaults(conf, os.environ)
+    defaults = {} if conf.contains(DEBUGGING) else {DEBUGGING: "false"}
+    defaults |= loopback_defaults(conf, os.environ)
     defaults |= catalog_defaults(conf, database, table, has_hive=has_hive, has_site=has_site)
     builder = SparkSession.builder.appName(app_name)
     for key, value in defaults.items():

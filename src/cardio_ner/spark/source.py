@@ -195,6 +195,8 @@ def _columns_of(
                     return _strings(*sorted(names | {settings.language_column or "language"})), False
                 continue
             inside = spark.read.option("recursiveFileLookup", True).parquet(literal(file.path)).schema
+            if "=" not in file.path[len(folder) :]:
+                return inside, False
             whole = spark.read.option("basePath", folder).parquet(literal(file.path)).schema
             return whole, len(whole) > len(inside)
         except (Py4JJavaError, PySparkException):  # its batch will quarantine it: ask the next one

@@ -29,8 +29,9 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from cardio_ner.errors import RunError
 from cardio_ner.spark.account import FAILURES
-from cardio_ner.spark.batch import Job, Pieces, write_batch
+from cardio_ner.spark.batch import write_batch
 from cardio_ner.spark.hadoop import File, literal, read_text, remove, write_text
+from cardio_ner.spark.job import Job, Pieces
 from cardio_ner.spark.ledger import Ledger, in_batches
 from cardio_ner.spark.settings import digest_of
 from cardio_ner.spark.source import FileSource, TableSource

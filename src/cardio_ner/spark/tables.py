@@ -1,4 +1,4 @@
-"""Where a batch goes: staged once, then spans, then the ledger, then documents; and how the tables are read back.
+"""Where a batch goes: staged once, written aside, put in place; and how the tables are read back.
 
     output/_staging/<batch_id>/…                                all of a batch until it is moved into place
     output/spans/language=es/entity_type=DISEASE/batch_id=b…    one row per mention
@@ -6,15 +6,14 @@
     output/documents/batch_id=b…                                one row per input row: the commit
 
 Contract
-- What stands under the tables' folders is whole: files are written under `_staging` and renamed, folder by folder.
+- What stands under the tables' folders is whole: files are written under `_staging` (all tables at once) and renamed,
+  folder by folder: spans, then the ledger, then documents.
 - A batch is committed when its documents are in place, by one rename. Before that, `spans_current` does not show it,
   and the next attempt removes what an earlier one left in place: partitions of spans that it does not write again, too.
 - Readers use the declared schema, so a batch without any mention leaves readable, empty tables.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -31,21 +30,46 @@ def stage(annotated: DataFrame, output: str, batch_id: str) -> DataFrame:
     return annotated.sparkSession.read.schema(annotated.schema).parquet(literal(path))
 
 
-def write_spans(staged: DataFrame, output: str, batch_id: str) -> None:
-    """The batch's mentions, an earlier attempt's partitions removed first."""
+def spans_of(staged: DataFrame, batch_id: str) -> DataFrame:
+    """The batch's rows of SPANS, without batch_id."""
     mention = F.col("mention")
     annotated = staged.where(F.col("status") == "annotated")
     spans = annotated.select("doc_id", "text_sha256", "model_id", "language", F.explode("spans").alias("mention"))
     columns = {name: mention[name] for name in ("start_offset", "end_offset", "text", "score", "entity_type")}
     columns["batch_id"] = F.lit(batch_id)
-    put_spans(_conform(spans, SPANS, columns).drop("batch_id"), output, batch_id)
+    return _conform(spans, SPANS, columns).drop("batch_id")
 
 
-def put_spans(spans: DataFrame, output: str, batch_id: str) -> None:
-    """Put a batch's rows of SPANS, without batch_id, in place: written aside, then renamed partition by partition."""
-    spark, aside = spans.sparkSession, f"{output}/_staging/{batch_id}/spans"
+def ledger_of(rows: list[tuple[object, ...]], spark: SparkSession) -> DataFrame:
+    """The batch's part of the ledger; `rows` are INPUTS without batch_id."""
+    return spark.createDataFrame(rows, StructType(INPUTS.fields[:-1])).coalesce(1)
+
+
+def documents_of(staged: DataFrame, batch_id: str, *, version: str, kept: list[StructField]) -> DataFrame:
+    """One row of DOCUMENTS per input row, with the columns that the user keeps, without batch_id."""
+    columns = {
+        "n_spans": F.when(F.col("status") == "annotated", F.size("spans")),
+        "annotator_version": F.lit(version),
+        "annotated_at": F.current_timestamp(),
+        "batch_id": F.lit(batch_id),
+    }
+    return _conform(staged, documents_schema(kept), columns).drop("batch_id").hint("rebalance")
+
+
+def write_spans(spans: DataFrame, output: str, batch_id: str) -> None:
+    """Write a batch's rows of SPANS, without batch_id, aside."""
     frame = spans.hint("rebalance", "language", "entity_type")
-    frame.write.mode("overwrite").partitionBy("language", "entity_type").parquet(aside)
+    frame.write.mode("overwrite").partitionBy("language", "entity_type").parquet(_aside("spans", output, batch_id))
+
+
+def write_rows(frame: DataFrame, table: str, output: str, batch_id: str) -> None:
+    """Write a batch's rows of another table, without batch_id, aside."""
+    frame.write.mode("overwrite").parquet(_aside(table, output, batch_id))
+
+
+def put_spans(spark: SparkSession, output: str, batch_id: str) -> None:
+    """Put what was written aside in place, partition by partition, and remove an earlier attempt's first."""
+    aside = _aside("spans", output, batch_id)
     remove_spans(spark, output, batch_id)
     for language in folders_in(spark, aside):
         for entity_type in folders_in(spark, f"{aside}/{language}"):
@@ -53,43 +77,10 @@ def put_spans(spans: DataFrame, output: str, batch_id: str) -> None:
             move(spark, f"{aside}/{inner}", f"{output}/spans/{inner}/batch_id={batch_id}")
 
 
-def write_inputs(rows: list[tuple[object, ...]], spark: SparkSession, output: str, batch_id: str) -> None:
-    """The batch's part of the ledger; `rows` are INPUTS without batch_id."""
-    schema = StructType(INPUTS.fields[:-1])
-    put_rows(spark.createDataFrame(rows, schema).coalesce(1), f"{output}/inputs", output, batch_id)
-
-
-def write_documents(
-    staged: DataFrame,
-    output: str,
-    batch_id: str,
-    *,
-    version: str,
-    kept: list[StructField],
-    check: Callable[[], None],
-) -> None:
-    """One row per input row. With this the batch is committed, unless `check` raises (see put_rows)."""
-    columns = {
-        "n_spans": F.when(F.col("status") == "annotated", F.size("spans")),
-        "annotator_version": F.lit(version),
-        "annotated_at": F.current_timestamp(),
-        "batch_id": F.lit(batch_id),
-    }
-    frame = _conform(staged, documents_schema(kept), columns).drop("batch_id").hint("rebalance")
-    put_rows(frame, f"{output}/documents", output, batch_id, check=check)
-
-
-def put_rows(
-    frame: DataFrame, table: str, output: str, batch_id: str, *, check: Callable[[], None] | None = None
-) -> None:
-    """Put a batch's rows, without batch_id, in place: written aside, then one rename over what an attempt left. `check`
-    raises if this run must not put them there; it is asked last, for writing may have taken minutes."""
-    spark, aside = frame.sparkSession, f"{output}/_staging/{batch_id}/{table.rsplit('/', 1)[1]}"
-    frame.write.mode("overwrite").parquet(aside)
-    if check:
-        check()
-    remove(spark, f"{literal(table)}/batch_id={batch_id}")
-    move(spark, aside, f"{table}/batch_id={batch_id}")
+def put_rows(spark: SparkSession, table: str, output: str, batch_id: str) -> None:
+    """Put what was written aside in place: one rename over what an attempt left. Of documents this commits."""
+    remove(spark, f"{literal(output)}/{table}/batch_id={batch_id}")
+    move(spark, _aside(table, output, batch_id), f"{output}/{table}/batch_id={batch_id}")
 
 
 def has_documents(spark: SparkSession, output: str) -> bool:
@@ -147,6 +138,10 @@ def _read(spark: SparkSession, path: str, schema: StructType) -> DataFrame:
     if not exists(spark, path):
         return spark.createDataFrame([], schema)
     return spark.read.schema(schema).parquet(literal(path))
+
+
+def _aside(table: str, output: str, batch_id: str) -> str:
+    return f"{output}/_staging/{batch_id}/{table}"
 
 
 def _conform(frame: DataFrame, schema: StructType, columns: dict[str, Column]) -> DataFrame:

@@ -1,4 +1,4 @@
-"""The one pandas UDF: (text, language) in, one annotation struct per row out, in order. The driver's side of it.
+"""The one pandas UDF: (text, language[, identity]) in, one annotation struct per row out, in order. The driver's side.
 
 Contract
 - What a row becomes is said in worker.py, which Python workers import and the driver does not.
@@ -36,9 +36,10 @@ def annotation_udf(
     settings: Settings, models: dict[str, Model], careful: bool = False, progress: Progress | None = None
 ) -> Any:
     """The UDF of a run, for `dataframe.select(udf(text, language))`; not deterministic for the optimiser, so that
-    Spark neither repeats nor moves it."""
+    Spark neither repeats nor moves it. With a third column, the rows' identity, copies are told: those of one task,
+    so rows must be spread by it."""
 
-    def annotate(batches: Iterator[tuple[pd.Series, pd.Series]]) -> Iterator[pd.DataFrame]:
+    def annotate(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.DataFrame]:
         from cardio_ner.spark.worker import annotate_each  # torch: seconds that the driver need not spend
 
         for rows in annotate_each(batches, settings, models, careful=careful):

@@ -2,7 +2,9 @@
 
 Contract
 - A row's failure is its own: it comes back `rejected` / `failed` with the error's type. No text reaches a message.
-- A null text was rejected before (see source.py) and comes back as a null struct.
+- A null text was rejected before (see gate.py) and comes back as a null struct.
+- Of a task's rows with one identity (doc_id and text) and one language the first is tagged. The others are `unchanged`,
+  without tokens and spans, where it could be annotated; else what became of it becomes of them.
 - Arrow batches are tagged together until they hold READ_AHEAD_CHARS: of three languages and many lengths, one batch of
   short notes alone would fill no batch of the encoder's. One that holds more is tagged alone with those before it.
 - `careful` is for a batch whose earlier attempt did not finish: documents are tagged in a child process, so that one
@@ -30,35 +32,41 @@ from cardio_ner.tagger import LOOK_AHEAD_CHARS
 READ_AHEAD_CHARS = LOOK_AHEAD_CHARS
 """As much as a Tagger reads ahead."""
 
-Texts = list[str | None]
+Batch = tuple[pd.Series, ...]
+"""An Arrow batch: texts, languages and, where copies are to be told, identities."""
+Column = list[Any]
 Row = dict[str, Any]
 """The fields of ANNOTATION."""
 TagEach = Callable[[TaggerSpec, Sequence[Document]], list[Outcome]]
 
 
+_COPY: Row = {"status": "unchanged", "reason": None, "error_type": None}
+
+
 def annotate_each(
-    batches: Iterator[tuple[pd.Series, pd.Series]], settings: Settings, models: dict[str, Model], *, careful: bool
+    batches: Iterator[Batch], settings: Settings, models: dict[str, Model], *, careful: bool
 ) -> Iterator[list[Row]]:
-    """Of each Arrow batch of (texts, languages) one struct per row, in order."""
+    """Of each of a task's Arrow batches one struct per row, in order."""
     place = place_of_task(settings.device)
     specs = {
         language: TaggerSpec(model, place, settings.precision, settings.max_tokens_per_batch)
         for language, model in sorted(models.items())
     }
+    became: dict[str, Row] = {}
     with TaggingProcess() if careful else nullcontext() as process:
         for together in read_ahead(batches):
-            texts, given = ([value for batch in together for value in batch[side]] for side in (0, 1))
-            rows = iter(_annotate_batch(texts, given, specs, process.tag_each if process else tag_each))
-            for own, _ in together:
+            columns = [[value for batch in together for value in batch[n]] for n in range(len(together[0]))]
+            rows = iter(_annotate_batch(columns, specs, process.tag_each if process else tag_each, became))
+            for own, *_ in together:
                 yield list(islice(rows, len(own)))
 
 
-def read_ahead(batches: Iterator[tuple[pd.Series, pd.Series]]) -> Iterator[list[tuple[Texts, Texts]]]:
-    """(texts, languages) of the Arrow batches that are tagged together."""
-    together: list[tuple[Texts, Texts]] = []
+def read_ahead(batches: Iterator[Batch]) -> Iterator[list[list[Column]]]:
+    """The columns of the Arrow batches that are tagged together."""
+    together: list[list[Column]] = []
     chars = 0
-    for texts, languages in batches:
-        together.append((texts.tolist(), languages.tolist()))
+    for columns in batches:
+        together.append([column.tolist() for column in columns])
         chars += sum(len(text) for text in together[-1][0] if text is not None)
         if chars >= READ_AHEAD_CHARS:
             yield together
@@ -68,24 +76,41 @@ def read_ahead(batches: Iterator[tuple[pd.Series, pd.Series]]) -> Iterator[list[
 
 
 def _annotate_batch(
-    texts: Sequence[str | None], given: Sequence[str | None], specs: dict[str, TaggerSpec], tag: TagEach
+    columns: Sequence[Column], specs: dict[str, TaggerSpec], tag: TagEach, became: dict[str, Row]
 ) -> list[Row]:
-    """One struct per row, in order; rows are tagged language by language."""
+    """One struct per row, in order; rows are tagged language by language. `became` has what became of the first row of
+    each language and identity, and takes what becomes of these."""
+    texts, given, *identities = columns
     rows: list[Row] = [_struct(None) for _ in texts]
+    firsts: dict[str, Row] = {}
+    copies: list[tuple[Row, str]] = []
     by_language: dict[str, list[int]] = {}
     for position, (text, code) in enumerate(zip(texts, given, strict=True)):
         if text is None:
             continue
         row = rows[position] = _struct("rejected", **_language_of(text, code, tuple(specs)))
-        if row["language"] in specs:
-            by_language.setdefault(row["language"], []).append(position)
-        else:
+        if row["language"] not in specs:
             row["reason"] = row["reason"] or "unsupported_language"
+            continue
+        key = f"{row['language']} {identities[0][position]}" if identities else str(position)
+        if key in became or firsts.setdefault(key, row) is not row:
+            copies.append((row, key))
+        else:
+            by_language.setdefault(row["language"], []).append(position)
     for language, positions in by_language.items():
-        documents = [Document(str(position), language, texts[position] or "") for position in positions]
+        documents = [Document(str(position), language, texts[position]) for position in positions]
         for position, outcome in zip(positions, tag(specs[language], documents), strict=True):
             rows[position] |= outcome
+    if identities:
+        became |= {key: _of_copy(first) for key, first in firsts.items()}
+    for row, key in copies:
+        row.update(became[key])
     return rows
+
+
+def _of_copy(first: Row) -> Row:
+    """What becomes of a copy; one object for most, as a task keeps it for each of its rows."""
+    return _COPY if first["status"] == "annotated" else {name: first[name] for name in _COPY}
 
 
 def _language_of(text: str, code: str | None, among: tuple[str, ...]) -> Outcome:
