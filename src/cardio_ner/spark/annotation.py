@@ -17,8 +17,9 @@ from cardio_ner.spark.udf import annotation_udf
 
 TASK_BYTES = 32 * 1024**2
 """Input bytes of one tagging task, at most: a lost task costs little, progress shows."""
-SMALL_BYTES = 64 * 1024
-"""Input bytes worth a task of their own, as long as cores are idle."""
+SMALL_BYTES = 16 * 1024
+"""Input bytes (of Parquet: compressed) worth a task of their own: few tasks, over which documents are spread by chance,
+leave a core idle at the end, and a task costs a tenth of a second."""
 TASKS_PER_CORE = 4
 """At most, for evenness' sake; a batch too large for so many tasks of TASK_BYTES takes more."""
 
