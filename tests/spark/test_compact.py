@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from cardio_ner.errors import AccountError, InputError
+from cardio_ner.errors import AccountError, InputError, LockError
 from cardio_ner.report import tables as duckdb_tables
 from cardio_ner.spark import catalog, compact
 from hand_tables import Row, day, document, rejected, span, unchanged, write_documents, write_spans
@@ -284,6 +285,27 @@ def test_a_compaction_that_would_lose_a_row_is_undone_and_says_so(
             compact.compact(spark, str(output))
     assert in_duckdb(output) == answers
     assert folders(output) - {"_state", "_staging"} == before
+
+
+def test_a_compaction_that_lost_its_lock_while_it_wrote_puts_nothing_in_place(
+    spark: SparkSession, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, rows, before, real = in_duckdb(output), documents_of(output), folders(output), compact.write_rows
+
+    def lost(*arguments: Any) -> None:
+        real(*arguments)
+        (output / "_lock").write_text(json.dumps({"run": "other", "since": "2026-01-01T00:00:00+00:00"}))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(compact, "write_rows", lost)
+        with pytest.raises(LockError, match="lost it to run other"):
+            compact.compact(spark, str(output))
+    (output / "_lock").unlink()
+    assert in_duckdb(output) == answers
+    assert {name for name in folders(output) - before if not name.startswith("_")} == set()
+    assert compact.compact(spark, str(output)) is not None
+    assert in_duckdb(output) == answers
+    assert documents_of(output) == rows
 
 
 def test_what_is_not_the_jobs_plain_output_is_refused(spark: SparkSession, output: Path, tmp_path: Path) -> None:
