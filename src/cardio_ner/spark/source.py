@@ -166,8 +166,7 @@ def open_source(spark: SparkSession, input_path: str, settings: Settings) -> Fil
         schema = _wanted(_strings(*names), settings, input_path)
         return FileSource(spark, root, input_format, settings, schema, folder, header=header)
     columns, by_folder = _columns_of(spark, folder, input_format, first, settings)
-    schema = _wanted(columns, settings, input_path)
-    return FileSource(spark, root, input_format, settings, schema, folder, by_folder)
+    return FileSource(spark, root, input_format, settings, _wanted(columns, settings, input_path), folder, by_folder)
 
 
 def open_table(spark: SparkSession, table: str, settings: Settings) -> Source:
