@@ -13,14 +13,14 @@ import json
 import os
 import platform
 import shlex
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from comparison.machine import commit, machine
+
 RESULTS = Path(__file__).with_name("results")
-CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
 def conditions(packages: Sequence[str]) -> dict[str, str]:
@@ -31,35 +31,22 @@ def conditions(packages: Sequence[str]) -> dict[str, str]:
             versions.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             versions.append(f"{name}: not installed")
+    name, changed = commit()
     return {
         "date": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC",
         "hardware": hardware(),
         "versions": ", ".join([f"Python {platform.python_version()}", *versions]),
         "command": "python " + shlex.join(sys.argv),
-        "commit": commit(),
+        "commit": (name[:7] or "not a git checkout") + (" with changes" if changed else ""),
     }
 
 
 def hardware() -> str:
     """The processor, the cores that this process may use, and its instructions for matrices."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
-    told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    name = told.get("model name") or platform.processor() or platform.machine()
-    family = f" (family {told['cpu family']}, model {told['model']})" if "cpu family" in told else ""
-    flags = [flag for flag in CPU_FLAGS if flag in told.get("flags", "").split()]
-    return f"{name}{family}, {len(os.sched_getaffinity(0))} cores, {', '.join(flags) or 'no AVX2'}"
-
-
-def commit() -> str:
-    """The commit, and whether tracked files differ from it."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    try:
-        name = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True).stdout
-        changed = subprocess.run([*git, "diff", "--quiet", "HEAD"], check=False).returncode
-    except (OSError, subprocess.CalledProcessError):
-        return "not a git checkout"
-    return name.strip() + (" with changes" if changed else "")
+    told = machine()
+    family, model, _ = told["family_model_stepping"]
+    cores = len(os.sched_getaffinity(0))
+    return f"{told['cpu']} (family {family}, model {model}), {cores} cores, {', '.join(told['flags']) or 'no AVX2'}"
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, n_text_columns: int = 1) -> str:

@@ -81,7 +81,7 @@ def matrices(part: Part, tagger: Tagger, n_tokens: int) -> Work:
 
 
 def bare(part: Part, tagger: Tagger) -> tuple[Work, int]:
-    """Full windows in full batches, two in flight as in the Tagger; and how many window tokens they are."""
+    """Full windows in full batches; and how many window tokens they are."""
     inner = tagger.window_tokens - tagger.encoder.tokenizer.n_special_tokens
     n_rows = tagger.max_tokens_per_batch // tagger.window_tokens
     tokens = tagger.encoder.tokenizer([document.text for document in part.documents])
@@ -89,14 +89,8 @@ def bare(part: Part, tagger: Tagger) -> tuple[Work, int]:
     wanted = [np.arange(inner)] * n_rows
 
     def run() -> None:
-        waiting: Callable[[], object] | None = None
         for rows in batches:
-            launched = tagger.encoder.launch(list(rows), wanted)
-            if waiting:
-                waiting()
-            waiting = launched
-        if waiting:
-            waiting()
+            tagger.encoder.launch(list(rows), wanted)
 
     return run, batches.shape[0] * n_rows * tagger.window_tokens
 

@@ -2,7 +2,7 @@
 
 - The waterfall of a first run over a few notes in three languages, with conf/spark/local.conf and with it less one of
   its properties, interleaved: when each process was there, and how much of the processors each had had by the end.
-- What a Python worker does before its first batch, step by step, in a process like it.
+- What a Python worker does before its first batch, step by step, in a process like it (worker_steps.py).
 - Modules by package, of the driver and of a worker (`python -X importtime`).
 """
 
@@ -14,9 +14,8 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -27,7 +26,7 @@ from rich.console import Console
 from conditions import conditions, markdown_table, write_results
 from growth_job import MARK
 from growth_run import CONF, ROOT
-from made_notes import make_note, read_sources, write_notes
+from made_notes import read_sources, write_notes
 from process_usage import ROLES, Role, Watch
 
 NOTES = 60
@@ -40,11 +39,8 @@ LEAST_SHARE = 0.01
 _IMPORT = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\w+)")
 Waterfall = dict[str, float]
 
-app = typer.Typer(add_completion=False)
 
-
-@app.command()
-def measure(
+def main(
     rounds: Annotated[int, typer.Option(help="Interleaved rounds")] = 3,
     without: Annotated[str, typer.Option(help="The property that the other contender lacks")] = (
         "spark.driver.defaultJavaOptions"
@@ -61,7 +57,7 @@ def measure(
         for number in range(rounds):
             for name, conf in (("local.conf", CONF), (f"without {without}", other)):
                 falls[name].append(waterfall(conf, scratch / "notes", scratch / f"output-{conf.stem}-{number}"))
-    worker = json.loads(_python(str(Path(__file__)), "worker-steps").stdout)
+    worker = json.loads(_python(str(ROOT / "benchmarks/worker_steps.py")).stdout)
     imports = {name: import_times(_python("-X", "importtime", "-c", code).stderr) for name, code in IMPORTS.items()}
     data: dict[str, object] = {
         "conditions": conditions(PACKAGES),
@@ -71,31 +67,6 @@ def measure(
     }
     report = write_results("startup", "Start-up of the Spark job", _sections(falls, worker, imports), data)
     Console().print(report.read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
-
-
-@app.command()
-def worker_steps() -> None:
-    """What a worker does before its first batch, as JSON: [step, seconds, processor seconds]. This process has pandas,
-    pyarrow and pyspark already, as has a worker when it reads its function."""
-    steps: list[tuple[str, float, float]] = []
-
-    def step(name: str, work: Callable[[], object]) -> None:
-        began = time.perf_counter(), time.process_time()
-        work()
-        steps.append((name, time.perf_counter() - began[0], time.process_time() - began[1]))
-
-    step("import torch", lambda: __import__("torch"))
-    step("import the rest of the worker", lambda: __import__("cardio_ner.spark.worker"))
-
-    from cardio_ner.tagger import Tagger
-
-    taggers = []
-    sources = read_sources()
-    for number, code in enumerate(("es", "en", "it")):
-        step(f"load the checkpoint {code}", lambda code=code: taggers.append(Tagger.load(code)))  # type: ignore[misc]
-        note = make_note(number, sources)
-        step(f"tag a first note, {code}", lambda note=note: list(taggers[-1].tag([note])))  # type: ignore[misc]
-    print(json.dumps(steps))
 
 
 def waterfall(conf: Path, notes: Path, output: Path) -> Waterfall:
@@ -160,4 +131,4 @@ def _sections(
 
 
 if __name__ == "__main__":
-    app()
+    typer.run(main)

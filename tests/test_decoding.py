@@ -4,11 +4,12 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cardio_ner.decoding import best_legal_path, unit_certainty
-from cardio_ner.tags import Floats, LabelGroup
+from cardio_ner.decoding import best_legal_path, decode, unit_certainty
+from cardio_ner.tags import Floats, Ints, LabelGroup, TagScheme
 
 GROUPS = (
     LabelGroup.of("A"),
@@ -16,6 +17,19 @@ GROUPS = (
     LabelGroup.of("A", "B"),
     LabelGroup(("I-B", "B-A", "O", "I-A", "B-B")),
 )
+
+
+def path_of(logp: Floats, group: LabelGroup) -> Ints:
+    """The path of one document."""
+    path: Ints = best_legal_path(torch.from_numpy(logp), group, torch.zeros(min(1, len(logp)), dtype=int)).numpy()
+    return path
+
+
+def certainty_of(logp: Floats, path: Ints, group: LabelGroup) -> Floats:
+    """The certainties of one document."""
+    firsts = torch.zeros(min(1, len(logp)), dtype=int)
+    certainty: Floats = unit_certainty(torch.from_numpy(logp), torch.from_numpy(path), group, firsts).numpy()
+    return certainty
 
 
 def is_legal(labels: tuple[str, ...]) -> bool:
@@ -37,7 +51,7 @@ def problems(draw: st.DrawFn, max_units: int = 5) -> tuple[LabelGroup, Floats]:
 @given(problem=problems())
 def test_the_path_is_legal_and_no_legal_path_is_more_probable(problem: tuple[LabelGroup, Floats]) -> None:
     group, logp = problem
-    path = best_legal_path(logp, group)
+    path = path_of(logp, group)
     rows = np.arange(len(logp))
     every = (
         p for p in product(range(len(group.labels)), repeat=len(logp)) if is_legal(tuple(group.labels[k] for k in p))
@@ -59,7 +73,7 @@ def test_cutting_into_stretches_finds_what_one_dynamic_programme_finds(seed: int
             for k, label in enumerate(group.labels)
             if any(is_legal_step(group.labels[j], label) for j in total)
         }
-    path = best_legal_path(logp, group)
+    path = path_of(logp, group)
     assert is_legal(tuple(group.labels[k] for k in path))
     assert logp[np.arange(120), path].sum() == pytest.approx(max(total.values()), abs=1e-6)
 
@@ -70,33 +84,33 @@ def is_legal_step(before: str, now: str) -> bool:
 
 def test_a_legal_argmax_is_left_alone() -> None:
     logp = np.log(np.array([[0.1, 0.8, 0.1], [0.1, 0.1, 0.8], [0.8, 0.1, 0.1]], dtype=np.float32))
-    assert best_legal_path(logp, LabelGroup.of("A")).tolist() == [1, 2, 0]
+    assert path_of(logp, LabelGroup.of("A")).tolist() == [1, 2, 0]
 
 
 def test_an_orphan_inside_is_mended_where_it_costs_least() -> None:
     unsure_before = np.log(np.array([[0.5, 0.4, 0.1], [0.05, 0.05, 0.9]], dtype=np.float32))
     sure_before = np.log(np.array([[0.98, 0.01, 0.01], [0.3, 0.2, 0.5]], dtype=np.float32))
-    assert best_legal_path(unsure_before, LabelGroup.of("A")).tolist() == [1, 2]
-    assert best_legal_path(sure_before, LabelGroup.of("A")).tolist() == [0, 0]
+    assert path_of(unsure_before, LabelGroup.of("A")).tolist() == [1, 2]
+    assert path_of(sure_before, LabelGroup.of("A")).tolist() == [0, 0]
 
 
 def test_a_tie_of_begin_and_inside_leaves_the_path_legal() -> None:
     """bfloat16 makes ties common; the argmax of a tie is whichever label stands first."""
-    path = best_legal_path(np.log(np.full((4, 3), 1 / 3, dtype=np.float32)), LabelGroup(("I-A", "O", "B-A")))
+    path = path_of(np.log(np.full((4, 3), 1 / 3, dtype=np.float32)), LabelGroup(("I-A", "O", "B-A")))
     assert is_legal(tuple(("I-A", "O", "B-A")[k] for k in path))
 
 
 def test_no_units_have_an_empty_path() -> None:
     logp = np.empty((0, 3), dtype=np.float32)
-    path = best_legal_path(logp, LabelGroup.of("A"))
+    path = path_of(logp, LabelGroup.of("A"))
     assert path.tolist() == []
-    assert unit_certainty(logp, path, LabelGroup.of("A")).tolist() == []
+    assert certainty_of(logp, path, LabelGroup.of("A")).tolist() == []
 
 
 def test_the_input_is_not_changed() -> None:
     logp = np.log(np.array([[0.5, 0.4, 0.1], [0.05, 0.05, 0.9]], dtype=np.float32))
     before = logp.copy()
-    best_legal_path(logp, LabelGroup.of("A"))
+    path_of(logp, LabelGroup.of("A"))
     assert (logp == before).all()
 
 
@@ -106,7 +120,7 @@ def test_certainty_is_the_tags_probability_and_at_the_end_also_that_of_stopping(
     problem: tuple[LabelGroup, Floats],
 ) -> None:
     group, logp = problem
-    path = best_legal_path(logp, group)
+    path = path_of(logp, group)
     expected = []
     for t, tag in enumerate(path):
         name = group.labels[tag]
@@ -114,11 +128,49 @@ def test_certainty_is_the_tags_probability_and_at_the_end_also_that_of_stopping(
         if name != "O" and t + 1 < len(path) and group.labels[path[t + 1]] != f"I-{name[2:]}":
             value = min(value, 1 - float(np.exp(logp[t + 1, group.labels.index(f"I-{name[2:]}")])))
         expected.append(value)
-    certainty = unit_certainty(logp, path, group)
+    certainty = certainty_of(logp, path, group)
     assert certainty == pytest.approx(expected, abs=1e-5)
     assert ((certainty >= 0) & (certainty <= 1)).all()
 
 
 def test_a_mention_that_may_go_on_is_less_certain() -> None:
     logp = np.log(np.array([[0.05, 0.9, 0.05], [0.6, 0.001, 0.399]], dtype=np.float32))
-    assert unit_certainty(logp, np.array([1, 0]), LabelGroup.of("A")) == pytest.approx([0.601, 1.0], abs=1e-4)
+    assert certainty_of(logp, np.array([1, 0]), LabelGroup.of("A")) == pytest.approx([0.601, 1.0], abs=1e-4)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    sizes=st.lists(st.sampled_from([0, 1, 2, 7, 40]), max_size=8),
+    temperatures=st.sampled_from([(), (1.0, 2.5)]),
+)
+def test_documents_end_to_end_get_what_each_gets_alone(
+    seed: int, sizes: list[int], temperatures: tuple[float, ...]
+) -> None:
+    scheme = TagScheme((GROUPS[3], LabelGroup.of("C")))
+    logits = np.random.default_rng(seed).normal(scale=2, size=(sum(sizes), scheme.n_labels)).astype(np.float32)
+    logp = torch.cat([torch.from_numpy(logits[:, columns]).log_softmax(1) for columns in scheme.slices], dim=1)
+    tags, scores = decode(logp, scheme, sizes, temperatures)
+    alone = [decode(its, scheme, [len(its)], temperatures) for its in logp.split(sizes)] if sizes else []
+    assert tags.shape == scores.shape == (2, sum(sizes))
+    assert tags.tolist() == np.concatenate([np.empty((2, 0), int), *(its for its, _ in alone)], axis=1).tolist()
+    assert scores == pytest.approx(np.concatenate([np.empty((2, 0)), *(its for _, its in alone)], axis=1), abs=1e-6)
+
+
+def test_a_document_that_begins_with_an_inside_does_not_go_on_with_the_mention_before_it() -> None:
+    """The same units as one document, and as two."""
+    scheme = TagScheme.of(["A"])
+    logp = torch.tensor([[0.1, 0.8, 0.1], [0.1, 0.2, 0.7]]).log()
+    together, _ = decode(logp, scheme, [2])
+    apart, scores = decode(logp, scheme, [1, 1])
+    assert together.tolist() == [[1, 2]]
+    assert apart.tolist() == [[1, 1]]
+    assert scores[0] == pytest.approx([0.8, 0.2]), "that the next document's unit may be an inside says nothing"
+
+
+def test_a_temperature_makes_scores_less_sure() -> None:
+    logp = torch.tensor([[0.05, 0.9, 0.05]]).log()
+    scheme = TagScheme.of(["A"])
+    (_, plain), (_, warm) = decode(logp, scheme, [1]), decode(logp, scheme, [1], (2.0,))
+    assert plain[0, 0] == pytest.approx(0.9)
+    assert warm[0, 0] == pytest.approx(0.9**0.5 / (0.9**0.5 + 2 * 0.05**0.5))

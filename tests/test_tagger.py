@@ -1,6 +1,7 @@
 """The tagger, on tiny random models: same spans whatever the batching, exact offsets, any length."""
 
 import dataclasses
+import sys
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from transformers import AutoModelForTokenClassification
 
 from awkward_texts import awkward_texts
 from cardio_ner import tagger as tagger_module
-from cardio_ner.decoding import best_legal_path
+from cardio_ner.decoding import decode
 from cardio_ner.document import Document
 from cardio_ner.encoder import Encoder
 from cardio_ner.errors import CheckpointError, DeviceError
@@ -85,9 +86,10 @@ def test_the_spans_are_those_of_the_plain_model_on_each_tokens_window(
         with torch.inference_mode():
             of_window = model(input_ids=torch.tensor([ids])).logits[0, 1:-1].numpy()
         logits[w.keep_start : w.keep_end] = of_window[w.keep_start - w.start : w.keep_end - w.start]
-    logp = [torch.from_numpy(logits[:, columns]).log_softmax(-1).numpy() for columns in tagger.encoder.scheme.slices]
-    paths = [best_legal_path(rows, group) for rows, group in zip(logp, tagger.encoder.scheme.groups, strict=True)]
-    expected = tagger.encoder.scheme.decode(np.stack(paths), tokens.starts, tokens.ends)
+    scheme = tagger.encoder.scheme
+    logp = torch.cat([torch.from_numpy(logits[:, columns]).log_softmax(-1) for columns in scheme.slices], dim=1)
+    tags, _ = decode(logp, scheme, [len(tokens)])
+    expected = scheme.decode(tags, tokens.starts, tokens.ends)
     assert len(tokens) > 3 * 22
     (found,) = tagger.tag([doc(text)])
     assert list(found.spans) == expected
@@ -99,7 +101,7 @@ def test_a_long_document_goes_through_in_bounded_batches(tagger: Tagger, monkeyp
     costs: list[int] = []
     plain = Encoder.launch
 
-    def watched(self: Encoder, rows: list[np.ndarray], wanted: list[np.ndarray]) -> Callable[[], list[np.ndarray]]:
+    def watched(self: Encoder, rows: list[np.ndarray], wanted: list[np.ndarray]) -> torch.Tensor:
         costs.append(sum(len(row) + 2 for row in rows))
         return plain(self, rows, wanted)
 
@@ -119,7 +121,7 @@ def give_it_memory_for(monkeypatch: pytest.MonkeyPatch, n_rows: int) -> list[int
     calls: list[int] = []
     plain = Encoder.launch
 
-    def bounded(self: Encoder, rows: list[np.ndarray], wanted: list[np.ndarray]) -> Callable[[], list[np.ndarray]]:
+    def bounded(self: Encoder, rows: list[np.ndarray], wanted: list[np.ndarray]) -> torch.Tensor:
         calls.append(len(rows))
         if len(rows) > n_rows:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -148,6 +150,27 @@ def test_a_device_without_memory_for_the_smallest_batch_is_given_up(
     with pytest.raises(DeviceError, match=r"on a batch of \d+ tokens, \d+ rows of 24 at most: expected room") as caught:
         list(tagger.tag([doc(CLINICAL_TEXT * 40)]))
     assert "Paciente" not in str(caught.value)
+
+
+def test_a_device_without_memory_to_decode_leaves_that_to_the_cpu(
+    tagger: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = [doc(CLINICAL_TEXT * n, f"d{n}") for n in (3, 0, 1)]
+    expected = [scored(d) for d in tagger.tag(documents)]
+    errors = {name: [torch.OutOfMemoryError("CUDA out of memory")] for name in ("cat", "decode")}
+
+    def once(name: str, plain: Callable[..., object]) -> Callable[..., object]:
+        def fails_first(*arguments: object, **named: object) -> object:
+            if errors[name] and sys._getframe(1).f_globals["__name__"] == "cardio_ner.tagger":
+                raise errors[name].pop()
+            return plain(*arguments, **named)
+
+        return fails_first
+
+    monkeypatch.setattr(torch, "cat", once("cat", torch.cat))
+    monkeypatch.setattr(tagger_module, "decode", once("decode", decode))
+    assert [scored(d) for d in tagger.tag(documents)] == expected
+    assert errors == {"cat": [], "decode": []}
 
 
 @pytest.mark.parametrize("text", ["", " ", "\r\n\t", "\u200b", "\ufeff", "\x00"])

@@ -33,13 +33,19 @@ def machine() -> dict[str, Any]:
     }
 
 
+def commit() -> tuple[str, bool]:
+    """The commit's full name, empty outside a git checkout; do tracked files differ from it?"""
+    return _git("rev-parse", "HEAD"), bool(_git("status", "--porcelain", "--untracked-files=no"))
+
+
 def provenance() -> dict[str, Any]:
     """When, by which command, from which commit."""
+    name, changed = commit()
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "command": shlex.join(["python", *sys.argv]),
-        "git_commit": _git("rev-parse", "HEAD"),
-        "changed_since": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "git_commit": name,
+        "changed_since": changed,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
 

@@ -1,84 +1,128 @@
-"""The most probable *legal* BIO path, exactly, and mostly without a loop.
+"""The most probable *legal* BIO paths, exactly, for many documents at once, on the device that has the logits.
 
 Contract
-- Input: log-probabilities [T, K_g] of one group. Output: the legal path of highest total log-probability and,
-  per unit, a certainty from which a mention's score is taken.
-- Cost: linear in T, and a Python loop only over the few stretches whose best single tags are not legal already.
+- Input: log-probabilities [T, K] of all units of some documents, end to end. Output, per label group and unit: the tag
+  on the document's legal path of highest total log-probability, and a certainty from which a mention's score is taken.
+- No document's path depends on the documents beside it.
+- Cost: linear in T; a Python loop only over the units of the longest stretch whose best single tags are not legal
+  already, all such stretches side by side.
 
 Why this is exact: before a unit where every `B-x` is more probable than its `I-x`, a path may be cut. No best path
 has `I-x` there, for `B-x` in its place gains and leaves what follows legal, so the stretches left and right of the
 cut can be solved apart. (A tie must not cut: the argmax right of it may be the `I-x`.) Within a stretch, a legal
 argmax is the best path; else Viterbi (G. D. Forney, "The Viterbi algorithm", Proc. IEEE 61(3), 1973) is run on that
 stretch alone.
+
+Shapes: T units of D documents, K labels of the head, K_g of group g, G groups, S stretches.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import torch
 
-from cardio_ner.tags import Floats, Ints, LabelGroup
+from cardio_ner.tags import Floats, Ints, LabelGroup, TagScheme
 
 
-def best_legal_path(logp_TK: Floats, group: LabelGroup) -> Ints:
-    """[T] tags: the most probable legal path under independent log-probabilities `logp_TK` [T, K_g]."""
-    tags: Ints = logp_TK.argmax(axis=1)
-    if len(tags) == 0:
-        return tags
-    before = np.concatenate([[group.outside], tags[:-1]])
-    illegal = np.flatnonzero(~group.legal[before, tags])
+def decode(
+    logp_TK: torch.Tensor, scheme: TagScheme, sizes_D: Sequence[int], temperatures: Sequence[float] = ()
+) -> tuple[Ints, Floats]:
+    """(tags, certainties), each [G, T], of documents of `sizes_D` units each; a temperature per group, if any."""
+    sizes = np.array([size for size in sizes_D if size], dtype=np.int64)
+    firsts_D = torch.from_numpy(np.cumsum(sizes) - sizes).to(logp_TK.device)
+    tags, certainties = [], []
+    temperatures = temperatures or (1.0,) * len(scheme.groups)
+    for group, columns, temperature in zip(scheme.groups, scheme.slices, temperatures, strict=True):
+        tags_T = best_legal_path(logp_TK[:, columns], group, firsts_D)
+        certainties.append(unit_certainty(logp_TK[:, columns], tags_T, group, firsts_D, temperature=temperature))
+        tags.append(tags_T)
+    return torch.stack(tags).cpu().numpy(), torch.stack(certainties).cpu().numpy()
+
+
+def best_legal_path(logp_TK: torch.Tensor, group: LabelGroup, firsts_D: torch.Tensor) -> torch.Tensor:
+    """[T] tags: the most probable legal paths under independent log-probabilities `logp_TK` [T, K_g], one for each
+    document; `firsts_D` is where each begins that has any unit, the first at 0."""
+    tags_T = logp_TK.argmax(dim=1)
+    if len(tags_T) == 0:
+        return tags_T
+    before_T = tags_T.roll(1)
+    before_T[firsts_D] = group.outside
+    illegal = (~_on(logp_TK, group.legal)[before_T, tags_T]).nonzero().flatten()
     if len(illegal) == 0:
-        return tags
-    may_cut = np.asarray((logp_TK[:, group.begin] > logp_TK[:, group.inside]).all(axis=1))
-    may_cut[0] = True
-    edges = np.append(np.flatnonzero(may_cut), len(tags))
-    for stretch in np.unique(np.searchsorted(edges, illegal, side="right") - 1):
-        first, last = edges[stretch], edges[stretch + 1]
-        tags[first:last] = _viterbi(logp_TK[first:last], group)
-    return tags
+        return tags_T
+    may_cut = (logp_TK[:, _on(logp_TK, group.begin)] > logp_TK[:, _on(logp_TK, group.inside)]).all(dim=1)
+    may_cut[firsts_D] = True
+    edges = torch.cat([may_cut.nonzero().flatten(), illegal.new_tensor([len(tags_T)])])
+    stretches = torch.unique(torch.searchsorted(edges, illegal, right=True) - 1)
+    _viterbi(tags_T, logp_TK, edges[stretches], edges[stretches + 1] - edges[stretches], group)
+    return tags_T
 
 
-def _viterbi(logp_TK: Floats, group: LabelGroup) -> Ints:
-    """The best legal path of one stretch, from the state before any mention."""
-    penalty = np.where(group.legal, 0.0, -np.inf)
-    total = logp_TK[0] + penalty[group.outside]
-    came_from = np.zeros(logp_TK.shape, dtype=np.int64)
-    for t in range(1, len(logp_TK)):
-        step = total[:, None] + penalty
-        came_from[t] = step.argmax(axis=0)
-        total = step.max(axis=0) + logp_TK[t]
-    path = np.empty(len(logp_TK), dtype=np.int64)
-    path[-1] = total.argmax()
-    for t in range(len(path) - 1, 0, -1):
-        path[t - 1] = came_from[t, path[t]]
-    return path
+def _viterbi(
+    tags_T: torch.Tensor, logp_TK: torch.Tensor, starts_S: torch.Tensor, lengths_S: torch.Tensor, group: LabelGroup
+) -> None:
+    """Write the best legal path of each stretch, from the state before any mention, into `tags_T`: unit by unit, the
+    longest stretches first, so that those that have a unit t are the first `going_on[t]` of them."""
+    lengths_S, order = lengths_S.sort(descending=True)
+    starts_S = starts_S[order]
+    longest = int(lengths_S[0])
+    steps = torch.arange(longest, device=lengths_S.device)
+    going_on = (len(lengths_S) - torch.searchsorted(lengths_S.flip(0), steps, right=True)).tolist()
+    penalty = torch.zeros_like(_on(logp_TK, group.legal), dtype=logp_TK.dtype)
+    penalty.masked_fill_(~_on(logp_TK, group.legal), -torch.inf)
+    total_SK = logp_TK[starts_S] + penalty[group.outside]
+    came_from = []
+    for t in range(1, longest):
+        n = going_on[t]
+        best, before = (total_SK[:n, :, None] + penalty).max(dim=1)
+        came_from.append(before)
+        total_SK[:n] = best + logp_TK[starts_S[:n] + t]
+    tag_S = total_SK.argmax(dim=1)
+    for t in range(longest - 1, 0, -1):
+        n = going_on[t]
+        tags_T[starts_S[:n] + t] = tag_S[:n]
+        tag_S[:n] = came_from[t - 1].gather(1, tag_S[:n, None]).squeeze(1)
+    tags_T[starts_S] = tag_S
 
 
-def tempered(logp_TK: Floats, temperature: float) -> Floats:
-    """Log-probabilities divided by a temperature and normalised again: above 1 less sure, below 1 surer."""
-    scaled = logp_TK / np.float32(temperature)
-    scaled = scaled - scaled.max(axis=1, keepdims=True)
-    total: Floats = scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True))
-    return total
-
-
-def unit_certainty(logp_TK: Floats, tags: Ints, group: LabelGroup, *, temperature: float = 1.0) -> Floats:
+def unit_certainty(
+    logp_TK: torch.Tensor, tags_T: torch.Tensor, group: LabelGroup, firsts_D: torch.Tensor, *, temperature: float = 1.0
+) -> torch.Tensor:
     """[T] for each unit of a mention: the probability of its tag and, on the mention's last unit, if that is less,
-    the probability that the next unit does not continue the mention. 1.0 outside mentions.
+    the probability that the document's next unit does not continue the mention. 1.0 outside mentions.
 
-    Probabilities are taken of mentions and what follows them alone: nearly all of a text is neither.
+    Probabilities are taken of mentions and what follows them alone: nearly all of a text is neither. A temperature
+    above 1 makes them less sure, below 1 surer.
     """
-    certainty = np.ones(len(tags), dtype=np.float32)
-    rows = np.flatnonzero(tags != group.outside)
-    certainty[rows] = _probability(logp_TK[rows], temperature)[np.arange(len(rows)), tags[rows]]
-    for begin, inside in zip(group.begin, group.inside, strict=True):
-        of_type = (tags == begin) | (tags == inside)
-        last = np.flatnonzero(of_type[:-1] & (tags[1:] != inside))
-        goes_on = _probability(logp_TK[last + 1], temperature)[:, inside]
-        certainty[last] = np.minimum(certainty[last], 1.0 - goes_on)
-    return np.clip(certainty, 0.0, 1.0)
+    certainty_T = logp_TK.new_ones(len(tags_T))
+    units = (tags_T != group.outside).nonzero().flatten()
+    certainty_T[units] = _probability(logp_TK[units], tags_T[units], temperature)
+    followed = torch.ones_like(tags_T, dtype=torch.bool)
+    followed[firsts_D - 1] = False  # the last unit of the document before; of the first, the very last
+    units = units[followed[units]]
+    goes_on = _on(logp_TK, _inside_of(group))[tags_T[units]]
+    ends = tags_T[units + 1] != goes_on
+    last, goes_on = units[ends], goes_on[ends]
+    stops = 1.0 - _probability(logp_TK[last + 1], goes_on, temperature)
+    certainty_T[last] = torch.minimum(certainty_T[last], stops)
+    return certainty_T.clamp(0.0, 1.0)
 
 
-def _probability(logp_TK: Floats, temperature: float) -> Floats:
-    """[T, K]"""
-    probability: Floats = np.exp(tempered(logp_TK, temperature) if temperature != 1 else logp_TK)
-    return probability
+def _inside_of(group: LabelGroup) -> Ints:
+    """[K_g] the `I-` label of each label's type; of `O`, itself."""
+    inside = np.full(len(group.labels), group.outside)
+    inside[group.begin] = inside[group.inside] = group.inside
+    return inside
+
+
+def _probability(logp_UK: torch.Tensor, tags_U: torch.Tensor, temperature: float) -> torch.Tensor:
+    """[U] of each unit's tag, at that temperature."""
+    tempered = (logp_UK / temperature).log_softmax(dim=1) if temperature != 1 else logp_UK
+    return tempered.gather(1, tags_U[:, None]).squeeze(1).exp()
+
+
+def _on(logp_TK: torch.Tensor, table: np.ndarray) -> torch.Tensor:
+    """A small table beside the log-probabilities."""
+    return torch.from_numpy(table).to(logp_TK.device)

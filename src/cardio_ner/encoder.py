@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +108,7 @@ def _wrapped(backend: Tokenizer, pad_id: int | None) -> DocumentTokenizer:
 
 
 @contextmanager
-def _device_errors() -> Iterator[None]:
+def device_errors() -> Iterator[None]:
     """A CUDA error other than want of memory spoils the whole process: it must not pass for a document's fault.
 
     torch has no class of its own for cuBLAS's want of memory."""
@@ -147,27 +147,17 @@ class Encoder:
     def log_probabilities(self, rows: Sequence[Row], wanted: Sequence[Positions] | None = None) -> list[Floats]:
         """Per row of t token ids (no special tokens): log-probabilities [u, K] of its wanted tokens (None: of all),
         normalised within each group."""
-        return self.launch(rows, wanted or [np.arange(len(row)) for row in rows])()
+        wanted = wanted or [np.arange(len(row)) for row in rows]
+        with device_errors():
+            logp_UK = self.launch(rows, wanted).cpu().numpy()
+        return np.split(logp_UK, np.cumsum([len(its) for its in wanted])[:-1])
 
-    def launch(self, rows: Sequence[Row], wanted: Sequence[Positions]) -> Callable[[], list[Floats]]:
-        """Begin a batch; what comes back waits for its end and gives what `log_probabilities` does. A GPU computes
-        meanwhile; a CPU has done so already."""
+    def launch(self, rows: Sequence[Row], wanted: Sequence[Positions]) -> torch.Tensor:
+        """[U, K] on the device: what `log_probabilities` gives, row after row. A GPU has only begun to compute it."""
         prefix, suffix = self.tokenizer.prefix_ids, self.tokenizer.suffix_ids
-        with torch.inference_mode(), _device_errors():
+        with torch.inference_mode(), device_errors():
             logits_UK = self.engine.logits(
                 [np.concatenate([prefix, row, suffix]) for row in rows], [len(prefix) + its for its in wanted]
             )
             groups = [logits_UK[:, columns].log_softmax(-1) for columns in self.scheme.slices]
-            logp_UK = torch.cat(groups, dim=-1).to("cpu", non_blocking=True)
-            done = torch.Event(self.engine.device) if self.engine.device.type == "cuda" else None
-            if done:
-                done.record(torch.cuda.current_stream(self.engine.device))
-        borders = np.cumsum([len(its) for its in wanted])[:-1]
-
-        def wait() -> list[Floats]:
-            if done:
-                with _device_errors():
-                    done.synchronize()
-            return np.split(logp_UK.numpy(), borders)
-
-        return wait
+            return torch.cat(groups, dim=-1)

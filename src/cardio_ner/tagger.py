@@ -7,8 +7,8 @@ Contract
 - Nothing is truncated: a text longer than a window is read in overlapping windows.
 - A device that runs out of memory gets smaller batches, down to the smallest there is; then DeviceError. The texts
   read next begin with the whole budget again: what filled the device may have gone.
-- Memory: texts are read ahead up to twice LOOK_AHEAD_CHARS (or one longer document), logits live for IN_FLIGHT
-  batches, and K float32 per token of the texts at hand remain.
+- Memory: texts are read ahead up to twice LOOK_AHEAD_CHARS (or one longer document); K float32 per token of the texts
+  at hand stay on the device until their mentions are read off there.
 - Same checkpoint, same document, any company: the same spans, in bf16 too (see `engine`); scores within 0.02.
 - A mention's score is the least probability over its units (tokens or words), each that of the unit's tag; for the
   last unit, also the probability that the mention does not go on. The checkpoint's temperatures, if it has any, make
@@ -18,7 +18,7 @@ Contract
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +27,9 @@ import numpy as np
 import torch
 
 from cardio_ner.checkpoint import Boundaries, Checkpoint, packaged_model
-from cardio_ner.decoding import best_legal_path, unit_certainty
+from cardio_ner.decoding import decode
 from cardio_ner.document import LANGUAGES, Document, Span
-from cardio_ner.encoder import Encoder
+from cardio_ner.encoder import Encoder, device_errors
 from cardio_ner.engine.contract import Engine, Positions, Row
 from cardio_ner.errors import DeviceError
 from cardio_ner.tags import Floats
@@ -39,8 +39,6 @@ from cardio_ner.word_table import Tokens
 
 LOOK_AHEAD_CHARS = 1_000_000
 MAX_TOKENS_PER_BATCH = 4096
-IN_FLIGHT = 2
-"""Batches under way: while a GPU computes one, the next is made and the last one's results are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +97,16 @@ class Tagger:
         """As `tag`, with token counts."""
         for group, tokens in self._tokenised(documents):
             units = [self._units(its) for its in tokens]
-            for document, its, places, logp_UK in zip(group, tokens, units, self._run(tokens, units), strict=True):
-                spans = self._spans(document, its, places, logp_UK)
+            found = self._spans(group, tokens, units, self._run(tokens, units))
+            for document, its, spans in zip(group, tokens, found, strict=True):
                 yield TaggedDocument(document.with_spans(spans), len(its))
 
     def label_probabilities(self, documents: Iterable[Document]) -> Iterator[tuple[Document, Tokens, Floats]]:
         """Each document with its tokens and the log-probabilities [T, K] of their labels, normalised within groups."""
         for group, tokens in self._tokenised(documents):
-            yield from zip(group, tokens, self._run(tokens, [np.arange(len(its)) for its in tokens]), strict=True)
+            with device_errors():
+                logp_UK = self._run(tokens, [np.arange(len(its)) for its in tokens]).cpu().numpy()
+            yield from zip(group, tokens, np.split(logp_UK, np.cumsum([*map(len, tokens)])[:-1]), strict=True)
 
     def _tokenised(self, documents: Iterable[Document]) -> Iterator[tuple[list[Document], list[Tokens]]]:
         """Documents with their tokens, group by group; while one is with the encoder, another thread tokenises the
@@ -124,34 +124,39 @@ class Tagger:
     def spans(self, document: Document, tokens: Tokens, logp_TK: Floats) -> list[Span]:
         """The mentions of a document, from what `label_probabilities` gives of it."""
         units = self._units(tokens)
-        return self._spans(document, tokens, units, logp_TK[units])
+        return self._spans([document], [tokens], [units], torch.from_numpy(logp_TK[units]))[0]
 
     def _units(self, tokens: Tokens) -> Positions:
-        """[U] the tokens that tags are read from: every one, or the first of each word."""
+        """[u] the tokens that tags are read from: every one, or the first of each word."""
         return np.flatnonzero(tokens.begins_word) if self.boundaries == "word" else np.arange(len(tokens))
 
-    def _run(self, tokens: list[Tokens], wanted: list[Positions]) -> list[Floats]:
-        """Log-probabilities [U, K] of each text's wanted tokens, each from the window in which it is most central."""
+    def _run(self, tokens: list[Tokens], wanted: list[Positions]) -> torch.Tensor:
+        """[U, K] log-probabilities of all texts' wanted tokens, each from the window in which it is most central."""
         inner_tokens = self.window_tokens - self.encoder.tokenizer.n_special_tokens
-        results = [np.empty((len(its), self.encoder.scheme.n_labels), dtype=np.float32) for its in wanted]
         rows, places, targets = [], [], []
-        for its_tokens, its, result in zip(tokens, wanted, results, strict=True):
-            for w in cut_windows(len(its_tokens), window_tokens=inner_tokens, overlap_tokens=self.overlap_tokens):
-                first, last = np.searchsorted(its, (w.keep_start, w.keep_end))
+        before = 0
+        for its_tokens, its in zip(tokens, wanted, strict=True):
+            windows = cut_windows(len(its_tokens), window_tokens=inner_tokens, overlap_tokens=self.overlap_tokens)
+            borders = np.searchsorted(its, [w.keep_start for w in windows] + [len(its_tokens)]).tolist()
+            for w, first, last in zip(windows, borders, borders[1:], strict=False):
                 rows.append(its_tokens.ids[w.start : w.end])
                 places.append(its[first:last] - w.start)
-                targets.append(result[first:last])
-        for i, logp_UK in self._log_probabilities(rows, places):
-            targets[i][:] = logp_UK
-        return results
+                targets.append(np.arange(before + first, before + last))
+            before += len(its)
+        chosen, parts = [], []
+        for batch, logp_uK in self._log_probabilities(rows, places):
+            chosen += batch
+            parts.append(logp_uK)
+        if not parts:
+            return torch.empty(0, self.encoder.scheme.n_labels)
+        return _in_order(parts, np.concatenate([targets[row] for row in chosen]))
 
-    def _log_probabilities(self, rows: list[Row], wanted: list[Positions]) -> Iterator[tuple[int, Floats]]:
-        """Each row's position and log-probabilities [u, K], batch by batch, IN_FLIGHT of them under way; the budget of
+    def _log_probabilities(self, rows: list[Row], wanted: list[Positions]) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Batch by batch, the rows' positions and the log-probabilities [u, K] of what is wanted of them; the budget of
         tokens is halved, and what is left packed anew, whenever the device runs out of memory."""
         lengths = [len(row) + self.encoder.tokenizer.n_special_tokens for row in rows]
         budget = self.max_tokens_per_batch
         left = set(range(len(rows)))
-        in_flight: deque[tuple[list[int], Callable[[], list[Floats]]]] = deque()
         while left:
             waiting = sorted(left)
             for chosen in self.encoder.engine.batches([lengths[i] for i in waiting], max_tokens=budget):
@@ -161,34 +166,51 @@ class Tagger:
                 except torch.OutOfMemoryError:
                     budget = _half_as_many_tokens(self.encoder.engine, [lengths[i] for i in batch])
                     break
-                in_flight.append((batch, result))
                 left.difference_update(batch)
-                if len(in_flight) == IN_FLIGHT:
-                    yield from _land(in_flight)
-            while in_flight:
-                yield from _land(in_flight)
+                yield batch, result
 
-    def _spans(self, document: Document, tokens: Tokens, units: Positions, logp_UK: Floats) -> list[Span]:
-        found = self._decode(tokens, units, logp_UK)
-        return tidy(document.text, found, document.language) if self.tidied else found
+    def _spans(
+        self, documents: list[Document], tokens: list[Tokens], units: list[Positions], logp_UK: torch.Tensor
+    ) -> list[list[Span]]:
+        """The mentions of each document, in reading order."""
+        scheme, sizes = self.encoder.scheme, [len(its) for its in units]
+        with device_errors():
+            try:
+                tags_GU, scores_GU = decode(logp_UK, scheme, sizes, self.temperatures)
+            except torch.OutOfMemoryError:
+                tags_GU, scores_GU = decode(logp_UK.cpu(), scheme, sizes, self.temperatures)
+        borders = np.cumsum([0, *(len(document.text) for document in documents)])
+        pairs = list(zip(tokens, units, borders, strict=False))
+        starts = np.concatenate([its.starts[of] + border for its, of, border in pairs])
+        ends = np.concatenate([its.ends[_lasts(of, len(its))] + border for its, of, border in pairs])
+        found = scheme.decode(tags_GU, starts, ends, scores_GU)
+        cuts = np.searchsorted([span.start for span in found], borders).tolist()
+        return [
+            self._own(document, found[first:last], by)
+            for document, first, last, by in zip(documents, cuts, cuts[1:], borders.tolist(), strict=False)
+        ]
 
-    def _decode(self, tokens: Tokens, units: Positions, logp_UK: Floats) -> list[Span]:
-        last = np.append(units[1:], len(tokens)) - 1 if len(units) else units
-        scheme = self.encoder.scheme
-        tags, scores = [], []
-        temperatures = self.temperatures or (1.0,) * len(scheme.groups)
-        for group, columns, temperature in zip(scheme.groups, scheme.slices, temperatures, strict=True):
-            logp = logp_UK[:, columns]
-            path = best_legal_path(logp, group)
-            tags.append(path)
-            scores.append(unit_certainty(logp, path, group, temperature=temperature))
-        return scheme.decode(np.stack(tags), tokens.starts[units], tokens.ends[last], np.stack(scores))
+    def _own(self, document: Document, found: list[Span], by: int) -> list[Span]:
+        """A document's mentions at their places in its text, tidied if the checkpoint says so."""
+        spans = [Span(span.start - by, span.end - by, span.entity_type, span.score) for span in found]
+        return tidy(document.text, spans, document.language) if self.tidied else spans
 
 
-def _land(in_flight: deque[tuple[list[int], Callable[[], list[Floats]]]]) -> Iterator[tuple[int, Floats]]:
-    """The results of the batch that began first."""
-    batch, result = in_flight.popleft()
-    return zip(batch, result(), strict=True)
+def _lasts(units: Positions, n_tokens: int) -> Positions:
+    """[u] the last token of each unit."""
+    return np.append(units[1:], n_tokens)[: len(units)] - 1
+
+
+def _in_order(parts: list[torch.Tensor], targets_U: Positions) -> torch.Tensor:
+    """[U, K] the parts' rows, each moved to its target; on the CPU, where the device has no room for them twice."""
+    sources = np.empty_like(targets_U)
+    sources[targets_U] = np.arange(len(targets_U))
+    sources_U = torch.from_numpy(sources)
+    with device_errors():
+        try:
+            return torch.cat(parts)[sources_U.to(parts[0].device)]
+        except torch.OutOfMemoryError:
+            return torch.cat([part.cpu() for part in parts])[sources_U]
 
 
 def _half_as_many_tokens(engine: Engine, lengths_tokens: list[int]) -> int:

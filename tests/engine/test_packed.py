@@ -193,13 +193,17 @@ def test_in_bfloat16_the_packed_path_is_as_near_to_float32_as_the_plain_one() ->
     assert 0 < errors[0] < 1.5 * errors[1]
 
 
+@pytest.mark.parametrize("fuses", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_packed_matrix_multiplies_as_torch_does(dtype: torch.dtype) -> None:
+def test_a_packed_matrix_multiplies_as_torch_does(dtype: torch.dtype, fuses: bool) -> None:
+    """With what follows it within the product, as in bfloat16, or after it, as in float32: each in both types, so that
+    a chip without bfloat16 tries the same calls."""
     torch.manual_seed(2)
     weight, bias, x, residual = (torch.randn(*shape).to(dtype) for shape in ((48, 32), (48,), (700, 32), (700, 48)))
     if not onednn_takes(weight):
         pytest.skip(f"oneDNN multiplies no {dtype} on this chip: torch's own product is used")
     linear = Linear(weight, bias)
+    linear._fuses = fuses
     expected = torch.nn.functional.linear(x.float(), weight.float(), bias.float())
     near = {"atol": 1e-4, "rtol": 1e-4} if dtype == torch.float32 else {"atol": 0.1, "rtol": 0.02}
     with torch.inference_mode():
