@@ -1,8 +1,9 @@
 """What a hundred million notes would take: writes the tables of docs/scaling.md. `python benchmarks/scaling.py`
 
-From benchmarks/results: the latest growth run (bytes of rows, what any batch costs, all that is not the encoder) and
-each head-to-head run (the whole job's words a second on that machine). The rest is counted here, over notes of about
-150 words: tokens, windows, mentions. Prices and sizes are options; the arithmetic is in scaling_arithmetic.py.
+From benchmarks/results: the latest growth run (bytes of rows, what any batch costs, what Spark's own processes take for
+a note), the latest feeding run (what a task takes for a token, the encoder apart) and each head-to-head run (the whole
+job's words a second on that machine). The rest is counted here, over notes of about 150 words: tokens, windows,
+mentions. Prices and sizes are options; the arithmetic is in scaling_arithmetic.py.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class Growth:
 
     tables: Tables
     any_batch_seconds: float
-    other_seconds_per_note: float
-    encoder: str
+    spark_seconds_per_note: float
+    """Processor time of all but the Python workers."""
     file: str
 
 
@@ -115,10 +116,16 @@ def read_growth() -> Growth:
             tables["spans"]["bytes"] / largest["mentions"],
         ),
         median(run["small_seconds"] for run in runs),
-        sum(largest["processor_seconds"].values()) / largest["documents"],
-        told["conditions"]["encoder"],
+        sum(spent for role, spent in largest["processor_seconds"].items() if role != "worker") / largest["documents"],
         file.name,
     )
+
+
+def read_task_seconds_per_token() -> float:
+    """From the latest feeding run, over notes of about 150 words."""
+    file = max(RESULTS.glob("*-feeding.json"))
+    notes = next(iter(json.loads(file.read_text(encoding="utf-8"))["measured"].values()))
+    return float(median(notes["seconds"]["task"]) / notes["tokens"])
 
 
 def read_rates() -> list[Rate]:
@@ -202,13 +209,14 @@ def _length_table(n_notes: int, sample: Sample, rates: Sequence[Rate]) -> str:
 def _gpu_table(n_notes: int, sample: Sample, growth: Growth, *, price: float, core_price: float) -> str:
     checkpoint = Checkpoint.open(packaged_model("es"))
     shipped = json.loads((checkpoint.folder / "config.json").read_text(encoding="utf-8"))
+    other = growth.spark_seconds_per_note + read_task_seconds_per_token() * sample.tokens
     rows = []
     for name, config in (("that ships", shipped), ("base-size", BASE_SIZE)):
         flops = arithmetic.flops_per_token(config, window_tokens=checkpoint.manifest.window_tokens)
         for share in GPU_SHARES:
             rate = arithmetic.window_tokens_per_second(flops_per_second=GPU_FLOPS, share=share, flops_per_token=flops)
             spent = arithmetic.gpu_hours(n_notes, sample, window_tokens_per_second=rate)
-            feeding = arithmetic.cores_to_feed(rate, sample, other_seconds_per_note=growth.other_seconds_per_note)
+            feeding = arithmetic.cores_to_feed(rate, sample, other_seconds_per_note=other)
             cost = spent * (price + feeding * core_price)
             cells = [f"{flops / 1e6:,.0f}", f"{share:.2f}", f"{rate:,.0f}", f"{spent:,.1f}", f"{feeding:,.0f}"]
             rows.append([name, *cells, f"{cost:,.0f}"])

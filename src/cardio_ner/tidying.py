@@ -88,4 +88,4 @@ def _trimmed(text: str, span: Span, language: str) -> Span:
         if first is None or text[first + 1 : end] not in ends:
             break
         end = first
-    return replace(span, start=start, end=end) if start < end else span
+    return span if start >= end or (start, end) == (span.start, span.end) else replace(span, start=start, end=end)

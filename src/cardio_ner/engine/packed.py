@@ -176,13 +176,11 @@ class PackedBert:
         order = np.argsort(-lengths, kind="stable")
         starts = np.empty_like(lengths)
         starts[order] = np.cumsum(lengths[order]) - lengths[order]
-        n_tokens = self.cost(lengths.tolist())
-        ids_N = np.zeros(n_tokens, dtype=np.int64)
-        places_N = np.full(n_tokens, self.first_place, dtype=np.int64)
-        for row, start in zip(rows, starts, strict=True):
-            ids_N[start : start + len(row)] = row
-            places_N[start : start + len(row)] += np.arange(len(row))
-        wanted_U = np.concatenate([start + its for start, its in zip(starts, wanted, strict=True)])
+        idle = self.cost(lengths.tolist()) - lengths.sum()
+        ids_N = np.concatenate([*(rows[row] for row in order), np.zeros(idle, dtype=np.int64)])
+        places_N = np.arange(lengths.sum()) - np.repeat(starts[order], lengths[order]) + self.first_place
+        places_N = np.append(places_N, np.full(idle, self.first_place))
+        wanted_U = np.concatenate(wanted) + np.repeat(starts, [len(its) for its in wanted])
         wanted_U = np.append(wanted_U, np.zeros(max(0, self.cost([1]) - len(wanted_U)), dtype=np.int64))
         ids, places, wanted_places = (self._to_device(array) for array in (ids_N, places_N, wanted_U))
         return ids, places, wanted_places, RowLengths.of(lengths[order].tolist(), self.device)

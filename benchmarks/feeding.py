@@ -1,0 +1,183 @@
+"""How fast one core feeds a GPU: all that a Spark task does but the encoder. `python benchmarks/feeding.py`
+
+The encoder is replaced by a table from a token's id to made-up logits, which costs next to nothing, so that what is
+left is what a GPU would wait for. In microseconds of processor time a document token, over notes of about 150 words and
+over texts of ten of them:
+- *tokenizer alone*: the backend's `encode_batch` on whole texts, its results unread: what any tagger does at least;
+- *words once*: `DocumentTokenizer`, tokens with their places;
+- *task*: `annotate_each`, the iterator that Spark's Python worker runs, from texts to rows with mentions;
+- *pipeline*: transformers' token-classification pipeline, the recipe people copy, at the batch size given.
+Rounds are interleaved, medians taken; the tokenizer's own threads are off for all.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import torch
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
+from transformers.modeling_outputs import TokenClassifierOutput
+
+from cardio_ner.batching import pack_in_order
+from cardio_ner.checkpoint import packaged_model
+from cardio_ner.engine.contract import Positions, Row
+from cardio_ner.spark import tagging
+from cardio_ner.spark.settings import Model, Settings
+from cardio_ner.spark.worker import annotate_each
+from cardio_ner.tagger import Tagger
+from comparison.corpus import LANGUAGE
+from conditions import conditions, markdown_table, write_results
+from made_notes import make_note, read_sources
+
+PACKAGES = ("torch", "transformers", "tokenizers", "pandas", "numpy")
+ARROW_ROWS = 256
+NOTES_A_TEXT = 10
+OUTSIDE_BIAS = 4.0
+"""So much likelier is `O` in the made-up logits: about as many mentions as in real notes."""
+BUDGET_TOKENS = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An engine that looks logits up: [vocabulary, K]."""
+
+    logits_VK: NDArray[np.float32]
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    dtype: torch.dtype = torch.float32
+
+    def describe(self) -> str:
+        """No model at all."""
+        return "a table"
+
+    def batches(self, lengths_tokens: Sequence[int], *, max_tokens: int) -> list[list[int]]:
+        """As the packed engine."""
+        return pack_in_order(lengths_tokens, max_tokens=max_tokens)
+
+    def cost(self, lengths_tokens: Sequence[int]) -> int:
+        """No padding."""
+        return sum(lengths_tokens)
+
+    def logits(self, rows: Sequence[Row], wanted: Sequence[Positions]) -> torch.Tensor:
+        """[U, K]"""
+        ids = np.concatenate([row[its] for row, its in zip(rows, wanted, strict=True)])
+        return torch.from_numpy(self.logits_VK[ids])
+
+
+def with_table(tagger: Tagger) -> Tagger:
+    """The tagger, its model replaced."""
+    scheme, vocabulary = tagger.encoder.scheme, tagger.encoder.tokenizer.backend.get_vocab_size()
+    logits_VK = np.random.default_rng(0).normal(size=(vocabulary, scheme.n_labels)).astype(np.float32)
+    for group, columns in zip(scheme.groups, scheme.slices, strict=True):
+        logits_VK[:, columns.start + group.outside] += OUTSIDE_BIAS
+    return replace(tagger, encoder=replace(tagger.encoder, engine=Table(logits_VK)), max_tokens_per_batch=BUDGET_TOKENS)
+
+
+def task(texts: Sequence[str]) -> int:
+    """What a Spark task does with its rows, Arrow batch by Arrow batch; the mentions found."""
+    series = (pd.Series(texts[first : first + ARROW_ROWS]) for first in range(0, len(texts), ARROW_ROWS))
+    batches: Iterator[tuple[pd.Series, ...]] = ((its, pd.Series([LANGUAGE] * len(its))) for its in series)
+    models = {LANGUAGE: Model(name="table", model_id="table")}
+    return sum(len(row["spans"]) for rows in annotate_each(batches, Settings(), models, careful=False) for row in rows)
+
+
+def peer(tagger: Tagger, batch_size: int) -> Callable[[Sequence[str]], object]:
+    """The pipeline over the same table, with windows as ours."""
+    folder = packaged_model(LANGUAGE)
+    model = AutoModelForTokenClassification.from_pretrained(folder, dtype=torch.float32)
+    logits_VK = torch.from_numpy(tagger.encoder.engine.logits_VK)  # type: ignore[attr-defined]
+
+    def forward(input_ids: torch.Tensor, **_: object) -> TokenClassifierOutput:
+        return TokenClassifierOutput(logits=logits_VK[input_ids])
+
+    model.forward = forward
+    run = pipeline(
+        "token-classification",
+        model=model,
+        tokenizer=AutoTokenizer.from_pretrained(folder, model_max_length=tagger.window_tokens),
+        aggregation_strategy="simple",
+        stride=tagger.overlap_tokens,
+        batch_size=batch_size,
+        device="cpu",
+    )
+    return lambda texts: run(list(texts))
+
+
+def contenders(tagger: Tagger, batch_size: int) -> dict[str, Callable[[Sequence[str]], object]]:
+    """By name, each a function of texts."""
+    tokenizer = tagger.encoder.tokenizer
+    return {
+        "tokenizer alone": lambda texts: tokenizer.backend.encode_batch(list(texts), add_special_tokens=False),
+        "words once": tokenizer,
+        "task": task,
+        "pipeline": peer(tagger, batch_size),
+    }
+
+
+def processor_seconds(
+    work: dict[str, Callable[[Sequence[str]], object]], texts: Sequence[str], rounds: int
+) -> dict[str, list[float]]:
+    """Of each round, after one that does not count."""
+    found: dict[str, list[float]] = {name: [] for name in work}
+    for counts in [False] + [True] * rounds:
+        for name, run in work.items():
+            start = time.process_time()
+            run(texts)
+            if counts:
+                found[name].append(time.process_time() - start)
+    return found
+
+
+def main(
+    n_notes: Annotated[int, typer.Option("--notes", help="Notes of about 150 words")] = 2_000,
+    rounds: Annotated[int, typer.Option(help="Interleaved rounds")] = 5,
+    batch_size: Annotated[int, typer.Option(help="Windows of a batch of the pipeline")] = 128,
+) -> None:
+    """Measure, and write Markdown and JSON into benchmarks/results."""
+    torch.set_num_threads(1)
+    tagger = with_table(Tagger.load(LANGUAGE, device="cpu"))
+    tagging.load_tagger = lambda _: tagger  # type: ignore[assignment]
+    sources = read_sources()
+    numbered = (make_note(number, sources) for number in range(3 * n_notes))
+    notes = [note.text for note in numbered if note.language == LANGUAGE]
+    longer = ["\n".join(notes[first : first + NOTES_A_TEXT]) for first in range(0, len(notes), NOTES_A_TEXT)]
+    work = contenders(tagger, batch_size)
+    sections, measured = [], {}
+    for title, texts in {"Notes of about 150 words": notes, "Texts of ten of them": longer}.items():
+        n_tokens = sum(map(len, tagger.encoder.tokenizer(texts)))
+        seconds = processor_seconds(work, texts, rounds)
+        measured[title] = {"texts": len(texts), "tokens": n_tokens, "mentions": task(texts), "seconds": seconds}
+        sections.append(table(title, measured[title]))
+    told = conditions(PACKAGES) | {"notes": sources.name, "language": LANGUAGE}
+    report = write_results("feeding", "What one core feeds a GPU", sections, {"conditions": told, "measured": measured})
+    Console().print(report.read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
+
+
+def table(title: str, measured: dict[str, Any]) -> str:
+    """Medians, and how many times the task's cost each is."""
+    rows = []
+    for name, seconds in measured["seconds"].items():
+        ratios = [one / ours for one, ours in zip(seconds, measured["seconds"]["task"], strict=True)]
+        one = statistics.median(seconds) / measured["tokens"]
+        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        rows.append([name, f"{one * 1e6:.2f}", f"{1 / one:,.0f}", spread])
+    n_texts, n_tokens, n_mentions = (measured[name] for name in ("texts", "tokens", "mentions"))
+    counted = f"{n_texts:,} texts, {n_tokens:,} tokens, {n_mentions:,} mentions by the task."
+    columns = ["", "µs of a core a token", "tokens/s of a core", "× the task's"]
+    return f"## {title}\n\n{counted}\n\n" + markdown_table(columns, rows)
+
+
+if __name__ == "__main__":
+    typer.run(main)
