@@ -152,12 +152,12 @@ def test_a_device_without_memory_for_the_smallest_batch_is_given_up(
     assert "Paciente" not in str(caught.value)
 
 
-def test_a_device_without_memory_to_decode_leaves_that_to_the_cpu(
+def test_a_device_without_room_for_logits_or_for_decoding_leaves_that_to_the_cpu(
     tagger: Tagger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     documents = [doc(CLINICAL_TEXT * n, f"d{n}") for n in (3, 0, 1)]
     expected = [scored(d) for d in tagger.tag(documents)]
-    errors = {name: [torch.OutOfMemoryError("CUDA out of memory")] for name in ("cat", "decode")}
+    errors = {name: [torch.OutOfMemoryError("CUDA out of memory")] for name in ("empty", "decode")}
 
     def once(name: str, plain: Callable[..., object]) -> Callable[..., object]:
         def fails_first(*arguments: object, **named: object) -> object:
@@ -167,10 +167,10 @@ def test_a_device_without_memory_to_decode_leaves_that_to_the_cpu(
 
         return fails_first
 
-    monkeypatch.setattr(torch, "cat", once("cat", torch.cat))
+    monkeypatch.setattr(torch, "empty", once("empty", torch.empty))
     monkeypatch.setattr(tagger_module, "decode", once("decode", decode))
     assert [scored(d) for d in tagger.tag(documents)] == expected
-    assert errors == {"cat": [], "decode": []}
+    assert errors == {"empty": [], "decode": []}
 
 
 @pytest.mark.parametrize("text", ["", " ", "\r\n\t", "\u200b", "\ufeff", "\x00"])

@@ -143,13 +143,12 @@ class Tagger:
                 places.append(its[first:last] - w.start)
                 targets.append(np.arange(before + first, before + last))
             before += len(its)
-        chosen, parts = [], []
-        for batch, logp_uK in self._log_probabilities(rows, places):
-            chosen += batch
-            parts.append(logp_uK)
-        if not parts:
-            return torch.empty(0, self.encoder.scheme.n_labels)
-        return _in_order(parts, np.concatenate([targets[row] for row in chosen]))
+        logp_UK = _room(before, self.encoder.scheme.n_labels, self.encoder.engine.device)
+        for batch, part_uK in self._log_probabilities(rows, places):
+            with device_errors():
+                targets_u = torch.from_numpy(np.concatenate([targets[row] for row in batch]))
+                logp_UK[targets_u.to(logp_UK.device)] = part_uK.to(logp_UK.device)
+        return logp_UK
 
     def _log_probabilities(self, rows: list[Row], wanted: list[Positions]) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Batch by batch, the rows' positions and the log-probabilities [u, K] of what is wanted of them; the budget of
@@ -201,16 +200,12 @@ def _lasts(units: Positions, n_tokens: int) -> Positions:
     return np.append(units[1:], n_tokens)[: len(units)] - 1
 
 
-def _in_order(parts: list[torch.Tensor], targets_U: Positions) -> torch.Tensor:
-    """[U, K] the parts' rows, each moved to its target; on the CPU, where the device has no room for them twice."""
-    sources = np.empty_like(targets_U)
-    sources[targets_U] = np.arange(len(targets_U))
-    sources_U = torch.from_numpy(sources)
-    with device_errors():
-        try:
-            return torch.cat(parts)[sources_U.to(parts[0].device)]
-        except torch.OutOfMemoryError:
-            return torch.cat([part.cpu() for part in parts])[sources_U]
+def _room(n_units: int, n_labels: int, device: torch.device) -> torch.Tensor:
+    """[U, K] to be filled, on the device; on the CPU where the device has no such room."""
+    try:
+        return torch.empty(n_units, n_labels, device=device)
+    except torch.OutOfMemoryError:
+        return torch.empty(n_units, n_labels)
 
 
 def _half_as_many_tokens(engine: Engine, lengths_tokens: list[int]) -> int:
