@@ -1,11 +1,12 @@
-"""How fast one core feeds a GPU: all that a Spark task does but the encoder. `python benchmarks/feeding.py`
+"""How fast one core feeds a GPU: what a Spark task's Python does but the encoder. `python benchmarks/feeding.py`
 
 The encoder is replaced by a table from a token's id to made-up logits, which costs next to nothing, so that what is
 left is what a GPU would wait for. In microseconds of processor time a document token, over notes of about 150 words and
-over texts of ten of them:
+over texts of ten of them, in each round other notes:
 - *tokenizer alone*: the backend's `encode_batch` on whole texts, its results unread: what any tagger does at least;
 - *words once*: `DocumentTokenizer`, tokens with their places;
-- *task*: `annotate_each`, the iterator that Spark's Python worker runs, from texts to rows with mentions;
+- *task*: `annotate_each`, the iterator that Spark's Python worker runs, from Arrow texts to Arrow rows with mentions
+  (languages are given; the socket to the JVM is not in it);
 - *pipeline*: transformers' token-classification pipeline, the recipe people copy, at the batch size given.
 Rounds are interleaved, medians taken; the tokenizer's own threads are off for all.
 """
@@ -18,15 +19,17 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import torch
 import typer
 from numpy.typing import NDArray
+from pyspark.sql.pandas.types import to_arrow_schema
 from rich.console import Console
 from transformers import AutoModelForTokenClassification, AutoTokenizer, pipeline
 from transformers.modeling_outputs import TokenClassifierOutput
@@ -35,6 +38,7 @@ from cardio_ner.batching import pack_in_order
 from cardio_ner.checkpoint import packaged_model
 from cardio_ner.engine.contract import Positions, Row
 from cardio_ner.spark import tagging
+from cardio_ner.spark.schema import ANNOTATION
 from cardio_ner.spark.settings import Model, Settings
 from cardio_ner.spark.worker import annotate_each
 from cardio_ner.tagger import Tagger
@@ -48,6 +52,8 @@ NOTES_A_TEXT = 10
 OUTSIDE_BIAS = 3.0
 """So much likelier is `O` in the made-up logits: eight mentions a note, several times as many as real notes have."""
 BUDGET_TOKENS = 16_384
+_ARROW = to_arrow_schema(ANNOTATION)
+Contender = Callable[[Sequence[str]], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +93,18 @@ def with_table(tagger: Tagger) -> Tagger:
 
 def task(texts: Sequence[str]) -> int:
     """What a Spark task does with its rows, Arrow batch by Arrow batch; the mentions found."""
-    series = (pd.Series(texts[first : first + ARROW_ROWS]) for first in range(0, len(texts), ARROW_ROWS))
-    batches: Iterator[tuple[pd.Series, ...]] = ((its, pd.Series([LANGUAGE] * len(its))) for its in series)
+    columns = (pa.array(texts[first : first + ARROW_ROWS]) for first in range(0, len(texts), ARROW_ROWS))
+    batches = ((its.to_pandas(), pd.Series([LANGUAGE] * len(its))) for its in columns)
     models = {LANGUAGE: Model(name="table", model_id="table")}
-    return sum(len(row["spans"]) for rows in annotate_each(batches, Settings(), models, careful=False) for row in rows)
+    n_mentions = 0
+    for rows in annotate_each(batches, Settings(), models, careful=False):
+        frame = pd.DataFrame(rows, columns=ANNOTATION.names)
+        pa.RecordBatch.from_pandas(frame, schema=_ARROW, preserve_index=False)
+        n_mentions += sum(len(row["spans"]) for row in rows)
+    return n_mentions
 
 
-def peer(tagger: Tagger, batch_size: int) -> Callable[[Sequence[str]], object]:
+def peer(tagger: Tagger, batch_size: int) -> Contender:
     """The pipeline over the same table, with windows as ours."""
     folder = packaged_model(LANGUAGE)
     model = AutoModelForTokenClassification.from_pretrained(folder, dtype=torch.float32)
@@ -115,7 +126,7 @@ def peer(tagger: Tagger, batch_size: int) -> Callable[[Sequence[str]], object]:
     return lambda texts: run(list(texts))
 
 
-def contenders(tagger: Tagger, batch_size: int) -> dict[str, Callable[[Sequence[str]], object]]:
+def contenders(tagger: Tagger, batch_size: int) -> dict[str, Contender]:
     """By name, each a function of texts."""
     tokenizer = tagger.encoder.tokenizer
     return {
@@ -126,22 +137,33 @@ def contenders(tagger: Tagger, batch_size: int) -> dict[str, Callable[[Sequence[
     }
 
 
-def processor_seconds(
-    work: dict[str, Callable[[Sequence[str]], object]], texts: Sequence[str], rounds: int
-) -> dict[str, list[float]]:
-    """Of each round, after one that does not count."""
+def processor_seconds(work: Mapping[str, Contender], rounds: Sequence[Sequence[str]]) -> dict[str, list[float]]:
+    """Of each round but the first, which warms up; each has texts of its own."""
     found: dict[str, list[float]] = {name: [] for name in work}
-    for counts in [False] + [True] * rounds:
+    for number, texts in enumerate(rounds):
         for name, run in work.items():
             start = time.process_time()
             run(texts)
-            if counts:
+            if number:
                 found[name].append(time.process_time() - start)
     return found
 
 
+def measure(tagger: Tagger, work: Mapping[str, Contender], rounds: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Texts, tokens and mentions of a round on average, and every contender's seconds."""
+    seconds = processor_seconds(work, rounds)
+    counted = rounds[1:]
+    n_tokens = [sum(map(len, tagger.encoder.tokenizer(texts))) for texts in counted]
+    return {
+        "texts": len(counted[0]),
+        "tokens": round(statistics.mean(n_tokens)),
+        "mentions": round(statistics.mean(task(texts) for texts in counted)),
+        "seconds": seconds,
+    }
+
+
 def main(
-    n_notes: Annotated[int, typer.Option("--notes", help="Notes of about 150 words")] = 2_000,
+    n_notes: Annotated[int, typer.Option("--notes", help="Notes of about 150 words in a round")] = 600,
     rounds: Annotated[int, typer.Option(help="Interleaved rounds")] = 5,
     batch_size: Annotated[int, typer.Option(help="Windows of a batch of the pipeline")] = 128,
 ) -> None:
@@ -150,16 +172,18 @@ def main(
     tagger = with_table(Tagger.load(LANGUAGE, device="cpu"))
     tagging.load_tagger = lambda _: tagger  # type: ignore[assignment]
     sources = read_sources()
-    numbered = (make_note(number, sources) for number in range(3 * n_notes))
+    numbered = (make_note(number, sources) for number in range(3 * n_notes * (rounds + 1)))
     notes = [note.text for note in numbered if note.language == LANGUAGE]
-    longer = ["\n".join(notes[first : first + NOTES_A_TEXT]) for first in range(0, len(notes), NOTES_A_TEXT)]
+    shorter = [notes[first : first + n_notes] for first in range(0, len(notes), n_notes)]
+    longer = [
+        ["\n".join(its[first : first + NOTES_A_TEXT]) for first in range(0, n_notes, NOTES_A_TEXT)] for its in shorter
+    ]
     work = contenders(tagger, batch_size)
-    sections, measured = [], {}
-    for title, texts in {"Notes of about 150 words": notes, "Texts of ten of them": longer}.items():
-        n_tokens = sum(map(len, tagger.encoder.tokenizer(texts)))
-        seconds = processor_seconds(work, texts, rounds)
-        measured[title] = {"texts": len(texts), "tokens": n_tokens, "mentions": task(texts), "seconds": seconds}
-        sections.append(table(title, measured[title]))
+    measured = {
+        "Notes of about 150 words": measure(tagger, work, shorter),
+        "Texts of ten of them": measure(tagger, work, longer),
+    }
+    sections = [table(title, its) for title, its in measured.items()]
     told = conditions(PACKAGES) | {"notes": sources.name, "language": LANGUAGE}
     report = write_results("feeding", "What one core feeds a GPU", sections, {"conditions": told, "measured": measured})
     Console().print(report.read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
@@ -174,7 +198,7 @@ def table(title: str, measured: dict[str, Any]) -> str:
         spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
         rows.append([name, f"{one * 1e6:.2f}", f"{1 / one:,.0f}", spread])
     n_texts, n_tokens, n_mentions = (measured[name] for name in ("texts", "tokens", "mentions"))
-    counted = f"{n_texts:,} texts, {n_tokens:,} tokens, {n_mentions:,} mentions by the task."
+    counted = f"{n_texts:,} texts a round, {n_tokens:,} tokens, {n_mentions:,} mentions by the task."
     columns = ["", "µs of a core a token", "tokens/s of a core", "× the task's"]
     return f"## {title}\n\n{counted}\n\n" + markdown_table(columns, rows)
 

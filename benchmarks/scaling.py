@@ -79,7 +79,8 @@ def main(
     output = arithmetic.output_of(notes, sample, growth.tables, batch_bytes=batch_bytes, file_bytes=file_bytes)
     wait = {"batches": output.batches, "any_batch_seconds": growth.any_batch_seconds}
     parts = [
-        f"Plan for {notes:,} notes. Written by `python benchmarks/scaling.py`; growth figures: `{growth.file}`.",
+        f"Plan for {notes:,} notes. Written by `python benchmarks/scaling.py`; from `{growth.file}` and "
+        f"`{_latest('feeding').name}`.",
         "### A note",
         _sample_table(sample),
         "### On CPUs",
@@ -104,7 +105,7 @@ def put_between(page: Path, text: str) -> None:
 
 def read_growth() -> Growth:
     """From the latest growth run, at its largest size."""
-    file = max(RESULTS.glob("*-growth.json"))
+    file = _latest("growth")
     told = json.loads(file.read_text(encoding="utf-8"))
     most_cores = max(run["cores"] for run in told["runs"])
     runs = [run for run in told["runs"] if not run["long_note_bytes"] and run["cores"] == most_cores]
@@ -123,9 +124,13 @@ def read_growth() -> Growth:
 
 def read_task_seconds_per_token() -> float:
     """From the latest feeding run, over notes of about 150 words."""
-    file = max(RESULTS.glob("*-feeding.json"))
-    notes = next(iter(json.loads(file.read_text(encoding="utf-8"))["measured"].values()))
+    notes = next(iter(json.loads(_latest("feeding").read_text(encoding="utf-8"))["measured"].values()))
     return float(median(notes["seconds"]["task"]) / notes["tokens"])
+
+
+def _latest(name: str) -> Path:
+    """Results of that name, the latest."""
+    return max(RESULTS.glob(f"*-{name}.json"))
 
 
 def read_rates() -> list[Rate]:
@@ -218,7 +223,7 @@ def _gpu_table(n_notes: int, sample: Sample, growth: Growth, *, price: float, co
             spent = arithmetic.gpu_hours(n_notes, sample, window_tokens_per_second=rate)
             feeding = arithmetic.cores_to_feed(rate, sample, other_seconds_per_note=other)
             cost = spent * (price + feeding * core_price)
-            cells = [f"{flops / 1e6:,.0f}", f"{share:.2f}", f"{rate:,.0f}", f"{spent:,.1f}", f"{feeding:,.0f}"]
+            cells = [f"{flops / 1e6:,.0f}", f"{share:.2f}", f"{rate:,.0f}", f"{spent:,.1f}", f"{feeding:,.1f}"]
             rows.append([name, *cells, f"{cost:,.0f}"])
     heads = ["encoder", "MFLOP a token", "share (assumed)", "window tokens/s", "GPU-hours", "cores to feed one GPU"]
     return markdown_table([*heads, f"cost at {price} and {core_price}"], rows)

@@ -82,6 +82,20 @@ def is_legal_step(before: str, now: str) -> bool:
     return not now.startswith("I-") or before[2:] == now[2:]
 
 
+def test_of_long_paths_in_float32_a_thousandth_still_decides() -> None:
+    """The sum of so many log-probabilities is a number whose neighbours in float32 are further apart than that."""
+    group = LabelGroup.of("A")
+    logp = np.full((70_000, 3), -0.6, dtype=np.float32)
+    logp[:, group.begin] = -0.7
+    logp[0] = [-2.0, -1.0, -0.1]  # nothing legal begins with an inside: the whole is one stretch
+    logp[1:, group.outside] = -0.601
+    path = path_of(logp, group)
+    assert path[0] == 1
+    assert (path[1:] == 2).all()
+    logp[-1, group.outside] = -0.599
+    assert path_of(logp, group)[-2:].tolist() == [2, 0]
+
+
 def test_a_legal_argmax_is_left_alone() -> None:
     logp = np.log(np.array([[0.1, 0.8, 0.1], [0.1, 0.1, 0.8], [0.8, 0.1, 0.1]], dtype=np.float32))
     assert path_of(logp, LabelGroup.of("A")).tolist() == [1, 2, 0]

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from cardio_ner.encoder import (
     wrap_tokenizer,
 )
 from cardio_ner.errors import CheckpointError, ConfigError, DeviceLostError
+from cardio_ner.tokenization import DocumentTokenizer
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,16 @@ def test_a_longer_neighbour_changes_nothing(encoder: Encoder) -> None:
     together = encoder.log_probabilities([long, short])
     assert [len(row) for row in together] == [55, 4]
     assert np.abs(together[1] - alone).max() < 1e-4
+
+
+def test_a_tokenizer_without_special_tokens_wraps_windows_in_nothing(encoder: Encoder) -> None:
+    ids = np.arange(5, 15, dtype=np.int32)
+    bare = replace(encoder, tokenizer=DocumentTokenizer(encoder.tokenizer.backend, (), (), 0))
+    (alone,) = bare.log_probabilities([ids])
+    first, *inner, last = ids
+    wrapped = replace(bare, tokenizer=DocumentTokenizer(encoder.tokenizer.backend, (first,), (last,), 0))
+    (its,) = wrapped.log_probabilities([np.array(inner, dtype=np.int32)])
+    assert np.abs(alone[1:-1] - its).max() < 1e-5
 
 
 def test_precision_chooses_the_weights_type() -> None:

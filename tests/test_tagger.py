@@ -4,7 +4,7 @@ import dataclasses
 import sys
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from cardio_ner import tagger as tagger_module
 from cardio_ner.decoding import decode
 from cardio_ner.document import Document
 from cardio_ner.encoder import Encoder
-from cardio_ner.errors import CheckpointError, DeviceError
+from cardio_ner.errors import CheckpointError, DeviceError, DeviceLostError
 from cardio_ner.tagger import LOOK_AHEAD_CHARS, Tagger
 from cardio_ner.tokenization import DocumentTokenizer
 from cardio_ner.windows import cut_windows
@@ -157,20 +157,61 @@ def test_a_device_without_room_for_logits_or_for_decoding_leaves_that_to_the_cpu
 ) -> None:
     documents = [doc(CLINICAL_TEXT * n, f"d{n}") for n in (3, 0, 1)]
     expected = [scored(d) for d in tagger.tag(documents)]
-    errors = {name: [torch.OutOfMemoryError("CUDA out of memory")] for name in ("empty", "decode")}
+    asked: list[str] = []
+    empty, cpu = torch.empty, torch.Tensor.cpu
 
-    def once(name: str, plain: Callable[..., object]) -> Callable[..., object]:
-        def fails_first(*arguments: object, **named: object) -> object:
-            if errors[name] and sys._getframe(1).f_globals["__name__"] == "cardio_ner.tagger":
-                raise errors[name].pop()
-            return plain(*arguments, **named)
+    def no_room(*shape: int, **named: object) -> torch.Tensor:
+        if sys._getframe(1).f_globals["__name__"] != "cardio_ner.tagger":
+            return empty(*shape, **named)
+        asked.append(f"empty on {named.get('device', 'the default')}")
+        if "device" in named:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return empty(*shape)
 
-        return fails_first
+    def no_room_to_decode(logp_UK: torch.Tensor, *others: object) -> object:
+        asked.append("decode")
+        if asked[-2:] != ["moved", "decode"]:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return decode(logp_UK, *others)
 
-    monkeypatch.setattr(torch, "empty", once("empty", torch.empty))
-    monkeypatch.setattr(tagger_module, "decode", once("decode", decode))
+    def moved(self: torch.Tensor) -> torch.Tensor:
+        if sys._getframe(1).f_globals["__name__"] == "cardio_ner.tagger":
+            asked.append("moved")
+        return cpu(self)
+
+    monkeypatch.setattr(torch, "empty", no_room)
+    monkeypatch.setattr(torch.Tensor, "cpu", moved)
+    monkeypatch.setattr(tagger_module, "decode", no_room_to_decode)
     assert [scored(d) for d in tagger.tag(documents)] == expected
-    assert errors == {"empty": [], "decode": []}
+    assert asked == ["empty on cpu", "empty on the default", "decode", "moved", "decode"]
+
+
+def test_logits_that_a_device_cannot_put_in_their_places_are_moved_to_the_cpu(
+    tagger: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = [doc(CLINICAL_TEXT * n, f"d{n}") for n in (3, 1)]
+    expected = [scored(d) for d in tagger.tag(documents)]
+    calls = 0
+
+    def no_room(array: np.ndarray, device: torch.device) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(tagger_module, "upload", no_room)
+    assert [scored(d) for d in with_budget(tagger, 100).tag(documents)] == expected
+    assert calls > 1
+
+
+def test_a_gpu_lost_before_the_first_batch_is_no_documents_fault(
+    tagger: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*_: object) -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(tagger_module, "_room", lost)
+    with pytest.raises(DeviceLostError, match="expected the GPU to compute"):
+        list(tagger.tag([doc(CLINICAL_TEXT)]))
 
 
 @pytest.mark.parametrize("text", ["", " ", "\r\n\t", "\u200b", "\ufeff", "\x00"])

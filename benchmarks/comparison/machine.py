@@ -67,5 +67,8 @@ def _cpuinfo() -> dict[str, str]:
 
 
 def _git(*arguments: str) -> str:
-    told = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=False)
+    try:
+        told = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=False)
+    except OSError:  # no git
+        return ""
     return told.stdout.strip()

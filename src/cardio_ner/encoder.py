@@ -154,7 +154,7 @@ class Encoder:
 
     def launch(self, rows: Sequence[Row], wanted: Sequence[Positions]) -> torch.Tensor:
         """[U, K] on the device: what `log_probabilities` gives, row after row. A GPU has only begun to compute it."""
-        prefix, suffix = self.tokenizer.prefix_ids, self.tokenizer.suffix_ids
+        prefix, suffix = (np.array(ids, np.int32) for ids in (self.tokenizer.prefix_ids, self.tokenizer.suffix_ids))
         with torch.inference_mode(), device_errors():
             logits_UK = self.engine.logits(
                 [np.concatenate([prefix, row, suffix]) for row in rows], [len(prefix) + its for its in wanted]

@@ -8,7 +8,8 @@ Contract
 - A device that runs out of memory gets smaller batches, down to the smallest there is; then DeviceError. The texts
   read next begin with the whole budget again: what filled the device may have gone.
 - Memory: texts are read ahead up to twice LOOK_AHEAD_CHARS (or one longer document); K float32 per token of the texts
-  at hand stay on the device until their mentions are read off there.
+  at hand stay on the device until mentions are decoded there, which takes two or three times as much again. Where it
+  has no such room, the CPU does that.
 - Same checkpoint, same document, any company: the same spans, in bf16 too (see `engine`); scores within 0.02.
 - A mention's score is the least probability over its units (tokens or words), each that of the unit's tag; for the
   last unit, also the probability that the mention does not go on. The checkpoint's temperatures, if it has any, make
@@ -30,7 +31,7 @@ from cardio_ner.checkpoint import Boundaries, Checkpoint, packaged_model
 from cardio_ner.decoding import decode
 from cardio_ner.document import LANGUAGES, Document, Span
 from cardio_ner.encoder import Encoder, device_errors
-from cardio_ner.engine.contract import Engine, Positions, Row
+from cardio_ner.engine.contract import Engine, Positions, Row, upload
 from cardio_ner.errors import DeviceError
 from cardio_ner.tags import Floats
 from cardio_ner.tidying import tidy
@@ -143,11 +144,10 @@ class Tagger:
                 places.append(its[first:last] - w.start)
                 targets.append(np.arange(before + first, before + last))
             before += len(its)
-        logp_UK = _room(before, self.encoder.scheme.n_labels, self.encoder.engine.device)
-        for batch, part_uK in self._log_probabilities(rows, places):
-            with device_errors():
-                targets_u = torch.from_numpy(np.concatenate([targets[row] for row in batch]))
-                logp_UK[targets_u.to(logp_UK.device)] = part_uK.to(logp_UK.device)
+        with device_errors():
+            logp_UK = _room(before, self.encoder.scheme.n_labels, self.encoder.engine.device)
+            for batch, part_uK in self._log_probabilities(rows, places):
+                logp_UK = _put(logp_UK, np.concatenate([targets[row] for row in batch]), part_uK)
         return logp_UK
 
     def _log_probabilities(self, rows: list[Row], wanted: list[Positions]) -> Iterator[tuple[list[int], torch.Tensor]]:
@@ -206,6 +206,16 @@ def _room(n_units: int, n_labels: int, device: torch.device) -> torch.Tensor:
         return torch.empty(n_units, n_labels, device=device)
     except torch.OutOfMemoryError:
         return torch.empty(n_units, n_labels)
+
+
+def _put(logp_UK: torch.Tensor, targets_u: Positions, part_uK: torch.Tensor) -> torch.Tensor:
+    """With the part in its places; moved to the CPU where the device has no room to do that."""
+    try:
+        logp_UK[upload(targets_u, logp_UK.device)] = part_uK.to(logp_UK.device)
+    except torch.OutOfMemoryError:
+        logp_UK = logp_UK.cpu()
+        logp_UK[torch.from_numpy(targets_u)] = part_uK.cpu()
+    return logp_UK
 
 
 def _half_as_many_tokens(engine: Engine, lengths_tokens: list[int]) -> int:

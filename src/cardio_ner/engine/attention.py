@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from itertools import accumulate, groupby
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch.nn import functional as F
+
+from cardio_ner.engine.contract import upload
 
 AMPERE = (8, 0)
 """CUDA compute capability from which FlashAttention and bfloat16 run on tensor cores."""
@@ -33,8 +36,8 @@ class RowLengths:
     @classmethod
     def of(cls, lengths_tokens: Sequence[int], device: torch.device) -> RowLengths:
         """On that device, without waiting for it."""
-        starts = torch.tensor([0, *accumulate(lengths_tokens)], dtype=torch.int32)
-        return cls(tuple(lengths_tokens), starts.to(device, non_blocking=True))
+        starts = np.array([0, *accumulate(lengths_tokens)], dtype=np.int32)
+        return cls(tuple(lengths_tokens), upload(starts, device))
 
 
 class Attention(Protocol):

@@ -6,7 +6,7 @@ Shapes: N tokens of a batch end to end, U of them wanted, K labels of the head.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -46,3 +46,9 @@ class Engine(Protocol):
     def logits(self, rows: Sequence[Row], wanted: Sequence[Positions]) -> torch.Tensor:
         """[U, K] float32 on the device: of each row in turn, the tokens at its wanted places. Raises
         torch.OutOfMemoryError and leaves nothing behind: a smaller batch may follow."""
+
+
+def upload(array: NDArray[Any], device: torch.device) -> torch.Tensor:
+    """On the device; to a GPU from pinned memory, without waiting for what it computes."""
+    tensor = torch.from_numpy(array)
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)

@@ -22,12 +22,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from cardio_ner.batching import pack_in_order
 from cardio_ner.engine.attention import Attention, RowLengths, choose_attention
-from cardio_ner.engine.contract import MIN_TOKENS, Positions, Row
+from cardio_ner.engine.contract import MIN_TOKENS, Positions, Row, upload
 from cardio_ner.engine.linear import Linear
 
 BODIES = {"bert": "bert", "roberta": "roberta", "xlm-roberta": "roberta", "camembert": "roberta"}
@@ -182,13 +181,8 @@ class PackedBert:
         places_N = np.append(places_N, np.full(idle, self.first_place))
         wanted_U = np.concatenate(wanted) + np.repeat(starts, [len(its) for its in wanted])
         wanted_U = np.append(wanted_U, np.zeros(max(0, self.cost([1]) - len(wanted_U)), dtype=np.int64))
-        ids, places, wanted_places = (self._to_device(array) for array in (ids_N, places_N, wanted_U))
+        ids, places, wanted_places = (upload(array, self.device) for array in (ids_N, places_N, wanted_U))
         return ids, places, wanted_places, RowLengths.of(lengths[order].tolist(), self.device)
-
-    def _to_device(self, array: NDArray[np.int64]) -> torch.Tensor:
-        """As a tensor; to a GPU from pinned memory, without waiting."""
-        tensor = torch.from_numpy(array)
-        return tensor if self.device.type == "cpu" else tensor.pin_memory().to(self.device, non_blocking=True)
 
 
 def is_packable(config: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]) -> bool:
