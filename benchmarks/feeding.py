@@ -42,6 +42,7 @@ from cardio_ner.spark.schema import ANNOTATION
 from cardio_ner.spark.settings import Model, Settings
 from cardio_ner.spark.worker import annotate_each
 from cardio_ner.tagger import Tagger
+from cardio_ner.tokenization import DocumentTokenizer
 from comparison.corpus import LANGUAGE
 from conditions import conditions, markdown_table, write_results
 from made_notes import make_note, read_sources
@@ -128,10 +129,11 @@ def peer(tagger: Tagger, batch_size: int) -> Contender:
 
 def contenders(tagger: Tagger, batch_size: int) -> dict[str, Contender]:
     """By name, each a function of texts."""
-    tokenizer = tagger.encoder.tokenizer
+    its = tagger.encoder.tokenizer
+    own = DocumentTokenizer(its.backend, its.prefix_ids, its.suffix_ids, its.pad_id)  # learns no word for the task
     return {
-        "tokenizer alone": lambda texts: tokenizer.backend.encode_batch(list(texts), add_special_tokens=False),
-        "words once": tokenizer,
+        "tokenizer alone": lambda texts: its.backend.encode_batch(list(texts), add_special_tokens=False),
+        "words once": own,
         "task": task,
         "pipeline": peer(tagger, batch_size),
     }
