@@ -45,8 +45,8 @@ def hardware() -> str:
     """The processor, the cores that this process may use, and its instructions for matrices."""
     told = machine()
     family, model, _ = told["family_model_stepping"]
-    cores = len(os.sched_getaffinity(0))
-    return f"{told['cpu']} (family {family}, model {model}), {cores} cores, {', '.join(told['flags']) or 'no AVX2'}"
+    kind = f" (family {family}, model {model})" if family != "?" else ""
+    return f"{told['cpu']}{kind}, {len(os.sched_getaffinity(0))} cores, {', '.join(told['flags']) or 'no AVX2'}"
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, n_text_columns: int = 1) -> str:

@@ -45,7 +45,7 @@ from cardio_ner.tagger import Tagger
 from cardio_ner.tokenization import DocumentTokenizer
 from comparison.corpus import LANGUAGE
 from conditions import conditions, markdown_table, write_results
-from made_notes import make_note, read_sources
+from made_notes import Sources, make_note, read_sources
 
 PACKAGES = ("torch", "transformers", "tokenizers", "pandas", "numpy")
 ARROW_ROWS = 256
@@ -164,6 +164,13 @@ def measure(tagger: Tagger, work: Mapping[str, Contender], rounds: Sequence[Sequ
     }
 
 
+def own_notes(number: int, n_notes: int, sources: Sources) -> list[str]:
+    """Texts of so many notes that no other number has."""
+    step = len(sources.sentences)  # languages alternate
+    numbered = (make_note(note, sources) for note in range(step * n_notes * number, step * n_notes * (number + 1)))
+    return [note.text for note in numbered if note.language == LANGUAGE]
+
+
 def main(
     n_notes: Annotated[int, typer.Option("--notes", help="Notes of about 150 words in a round")] = 600,
     rounds: Annotated[int, typer.Option(help="Interleaved rounds")] = 5,
@@ -174,11 +181,10 @@ def main(
     tagger = with_table(Tagger.load(LANGUAGE, device="cpu"))
     tagging.load_tagger = lambda _: tagger  # type: ignore[assignment]
     sources = read_sources()
-    numbered = (make_note(number, sources) for number in range(3 * n_notes * (rounds + 1)))
-    notes = [note.text for note in numbered if note.language == LANGUAGE]
-    shorter = [notes[first : first + n_notes] for first in range(0, len(notes), n_notes)]
+    shorter = [own_notes(number, n_notes, sources) for number in range(rounds + 1)]
     longer = [
-        ["\n".join(its[first : first + NOTES_A_TEXT]) for first in range(0, n_notes, NOTES_A_TEXT)] for its in shorter
+        ["\n".join(its[first : first + NOTES_A_TEXT]) for first in range(0, n_notes, NOTES_A_TEXT)]
+        for its in (own_notes(number, n_notes, sources) for number in range(rounds + 1, 2 * (rounds + 1)))
     ]
     work = contenders(tagger, batch_size)
     measured = {
