@@ -46,10 +46,9 @@ class BatchAccount:
 def account_of(staged: DataFrame, batch_id: str) -> BatchAccount:
     """Count a staged batch: its rows, and the mentions in them, in one pass."""
     keys = ["status", "reason", "language", "error_type"]
-    itself = F.array(F.lit(None).cast("string"))
-    types = F.when(F.col("status") == "annotated", F.concat(itself, "spans.entity_type")).otherwise(itself)
-    counting = F.count("*").alias("n"), F.sum("n_tokens").alias("n_tokens")
-    counted = staged.select(*keys, "n_tokens", F.explode(types).alias("type")).groupBy(*keys, "type").agg(*counting)
+    types = "IF(status = 'annotated', concat(array(NULL), spans.entity_type), array(NULL))"  # null: the row itself
+    told = staged.selectExpr(*keys, "n_tokens", f"explode({types}) AS type")
+    counted = told.groupBy(*keys, "type").agg(F.expr("count(*) AS n"), F.expr("sum(n_tokens) AS n_tokens"))
     rows: Counter[tuple[str | None, ...]] = Counter()
     mentions: Counter[tuple[str, str]] = Counter()
     n_tokens = 0

@@ -143,8 +143,8 @@ def _writes(job: Job, batch_id: str, staged: DataFrame, pieces: Pieces, counts: 
         count = counts[file.path]
         n_rows, error_type = (count, None) if isinstance(count, int) else (1, count)
         ledger.append((job.stream, file.path, file.n_bytes, file.modified_ms, n_rows, error_type, now))
-    documents = documents_of(staged, batch_id, version=version("cardio-ner"), kept=job.kept)
-    yield partial(write_spans, spans_of(staged, batch_id), job.output, batch_id)
+    documents = documents_of(staged, version=version("cardio-ner"), kept=job.kept)
+    yield partial(write_spans, spans_of(staged), job.output, batch_id)
     yield partial(write_rows, documents, "documents", job.output, batch_id)
     yield partial(write_rows, ledger_of(ledger, job.spark), "inputs", job.output, batch_id)
 

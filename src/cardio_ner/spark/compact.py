@@ -26,7 +26,7 @@ from pyspark.sql import functions as F
 from cardio_ner.errors import AccountError, InputError
 from cardio_ner.spark.hadoop import exists, files_below, folders_in, literal, read_text, remove, write_text
 from cardio_ner.spark.lock import output_lock
-from cardio_ner.spark.schema import SPANS
+from cardio_ner.spark.schema import SPANS, quoted
 from cardio_ner.spark.settings import digest_of
 from cardio_ner.spark.tables import (
     has_documents,
@@ -124,8 +124,8 @@ def _write(spark: SparkSession, output: str, plan: Compaction, *, before_commit:
     marked = documents.join(superseded.withColumn("superseded", F.lit(True)), [*KEY, "batch_id"], "left")
     moves = F.col("source_batch").isin(*plan.merges) | ((F.col("status") == "annotated") & F.col("superseded"))
     rows = marked.withColumn("source_batch", F.when(moves, F.lit(plan.batch_id)).otherwise(F.col("source_batch")))
-    columns = [F.col(f"`{name.replace('`', '``')}`") for name in documents.columns if name != "batch_id"]
-    write_rows(rows.select(*columns).hint("rebalance"), "documents", output, plan.batch_id)
+    columns = [quoted(name) for name in documents.columns if name != "batch_id"]
+    write_rows(rows.selectExpr(*columns).hint("rebalance"), "documents", output, plan.batch_id)
     before_commit()  # writing may have taken minutes
     put_spans(spark, output, plan.batch_id)
     for table in tables:

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
@@ -30,9 +31,14 @@ class File:
 
 def hadoop_path_of(spark: SparkSession, path: str) -> tuple[Any, Any]:
     """The Hadoop Path of a path or glob, and its FileSystem. (PySpark has no public door to them.)"""
-    jvm: Any = spark.sparkContext._jvm
-    hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
+    hadoop_path = _path_class(spark.sparkContext._jvm)(path)
     return hadoop_path, hadoop_path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
+
+
+@cache
+def _path_class(jvm: Any) -> Any:
+    """Hadoop's Path. (Py4J asks the JVM what each part of a dotted name is, each time.)"""
+    return jvm.org.apache.hadoop.fs.Path
 
 
 def literal(path: str) -> str:

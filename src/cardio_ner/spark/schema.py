@@ -22,6 +22,11 @@ def _fields(**types: DataType) -> list[StructField]:
     return [StructField(name, data_type) for name, data_type in types.items()]
 
 
+def quoted(name: str) -> str:
+    """A column's name as SQL writes any name."""
+    return "`" + name.replace("`", "``") + "`"
+
+
 STRING, INT = StringType(), IntegerType()
 
 MENTION = StructType(_fields(entity_type=STRING, start_offset=INT, end_offset=INT, text=STRING, score=FloatType()))

@@ -15,12 +15,12 @@ Contract
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
 from cardio_ner.spark.hadoop import exists, folders_in, literal, move, remove, remove_if_empty
-from cardio_ner.spark.schema import DOCUMENTS, INPUTS, SPANS
+from cardio_ner.spark.schema import DOCUMENTS, INPUTS, SPANS, quoted
 
 
 def stage(annotated: DataFrame, output: str, batch_id: str) -> DataFrame:
@@ -30,14 +30,11 @@ def stage(annotated: DataFrame, output: str, batch_id: str) -> DataFrame:
     return annotated.sparkSession.read.schema(annotated.schema).parquet(literal(path))
 
 
-def spans_of(staged: DataFrame, batch_id: str) -> DataFrame:
+def spans_of(staged: DataFrame) -> DataFrame:
     """The batch's rows of SPANS, without batch_id."""
-    mention = F.col("mention")
-    annotated = staged.where(F.col("status") == "annotated")
-    spans = annotated.select("doc_id", "text_sha256", "model_id", "language", F.explode("spans").alias("mention"))
-    columns = {name: mention[name] for name in ("start_offset", "end_offset", "text", "score", "entity_type")}
-    columns["batch_id"] = F.lit(batch_id)
-    return _conform(spans, SPANS, columns).drop("batch_id")
+    annotated = staged.where("status = 'annotated'")
+    spans = annotated.selectExpr("doc_id", "text_sha256", "model_id", "language", "inline(spans)")
+    return spans.selectExpr(*SPANS.names[:-1])
 
 
 def ledger_of(rows: list[tuple[object, ...]], spark: SparkSession) -> DataFrame:
@@ -45,15 +42,15 @@ def ledger_of(rows: list[tuple[object, ...]], spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(rows, StructType(INPUTS.fields[:-1])).coalesce(1)
 
 
-def documents_of(staged: DataFrame, batch_id: str, *, version: str, kept: list[StructField]) -> DataFrame:
+def documents_of(staged: DataFrame, *, version: str, kept: list[StructField]) -> DataFrame:
     """One row of DOCUMENTS per input row, with the columns that the user keeps, without batch_id."""
     columns = {
-        "n_spans": F.when(F.col("status") == "annotated", F.size("spans")),
+        "n_spans": F.expr("IF(status = 'annotated', size(spans), NULL)"),
         "annotator_version": F.lit(version),
         "annotated_at": F.current_timestamp(),
-        "batch_id": F.lit(batch_id),
     }
-    return _conform(staged, documents_schema(kept), columns).drop("batch_id").hint("rebalance")
+    names = documents_schema(kept).names[:-1]
+    return staged.withColumns(columns).selectExpr(*map(quoted, names)).hint("rebalance")
 
 
 def write_spans(spans: DataFrame, output: str, batch_id: str) -> None:
@@ -142,10 +139,3 @@ def _read(spark: SparkSession, path: str, schema: StructType) -> DataFrame:
 
 def _aside(table: str, output: str, batch_id: str) -> str:
     return f"{output}/_staging/{batch_id}/{table}"
-
-
-def _conform(frame: DataFrame, schema: StructType, columns: dict[str, Column]) -> DataFrame:
-    """A select of exactly the schema's columns, in its order and types; `columns` overrides those of the frame."""
-    return frame.select(
-        *(columns.get(f.name, F.col(f"`{f.name}`")).cast(f.dataType).alias(f.name) for f in schema.fields)
-    )
