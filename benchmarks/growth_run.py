@@ -25,7 +25,7 @@ from process_usage import ROLES, Moment, Role, Watch
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf/spark/local.conf"
 SMALL_NOTES = 300
-"""Two tasks: fewer would let a second worker idle for so long that Spark ends it."""
+"""Enough for both cores: fewer would let a second worker idle for so long that Spark ends it."""
 ENOUGH_WORDS = 450_000
 Look = tuple[Moment, Mapping[str, Any]]
 """What the process said, and what it had taken when it said it."""

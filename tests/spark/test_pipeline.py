@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
 from pyspark.testing import assertDataFrameEqual, assertSchemaEqual
 
 from cardio_ner.document import Document
@@ -43,6 +44,9 @@ def test_the_tables_have_the_declared_columns_and_staging_is_gone(
     assertSchemaEqual(read_documents(spark, str(output)).schema, DOCUMENTS)
     assertSchemaEqual(read_spans(spark, str(output)).schema, SPANS)
     assert not (output / "_staging").exists()
+    for table, schema in (("documents", DOCUMENTS), ("spans", SPANS)):  # as files say, whoever reads them
+        found = spark.read.parquet(str(output / table)).schema
+        assertSchemaEqual(StructType([found[name] for name in schema.names]), schema)
 
 
 def test_the_spans_table_equals_the_tagger_on_the_same_documents(
@@ -108,6 +112,19 @@ def test_rows_that_cannot_be_annotated_are_kept_with_their_reason(spark: SparkSe
     ]
     assert rows[0].model_id is not None
     assert {r.model_id for r in rows[1:]} == {None}
+
+
+def test_columns_of_any_name_are_kept_and_known_again(spark: SparkSession, tmp_path: Path) -> None:
+    names = ("a.b", "c d", "e`f")
+    row = ("1", "es", "Toma bisoprolol.", 4, "x", [5])
+    schema = "doc_id string, language string, text string, `a.b` int, `c d` string, `e``f` array<int>"
+    settings = Settings(keep=names)
+    for batch in range(2):
+        spark.createDataFrame([row], schema).coalesce(1).write.mode("append").parquet(str(tmp_path / "in"))
+        summary = annotate(spark, str(tmp_path / "in"), str(tmp_path / "out"), settings)
+        assert summary.outcomes() == {("annotated", "unchanged")[batch]: 1}
+    rows = read_documents(spark, str(tmp_path / "out")).collect()
+    assert [tuple(found[name] for name in names) for found in rows] == [row[3:], row[3:]]
 
 
 def test_a_first_run_without_any_mention_leaves_readable_empty_tables(spark: SparkSession, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from cardio_ner.spark.shares import HALVINGS, SMALL_BYTES, TASK_BYTES, Round, rounds_for, spread
+from cardio_ner.spark.shares import HALVINGS, SMALL_BYTES, TASK_BYTES, Round, ranges, rounds_for, spread
 
 SIZES = st.one_of(st.integers(0, 100 * SMALL_BYTES), st.integers(0, 10_000 * TASK_BYTES))
 
@@ -43,6 +43,16 @@ def test_shares_add_up_shrink_and_cost_little_when_lost(n_bytes: int, cores: int
     assert each[0] <= TASK_BYTES * 1.001
     assert len(rounds) == 1 or each[-1] >= SMALL_BYTES * 0.999
     assert len(rounds) == 1 or all(one.n_tasks % cores == 0 for one in rounds)
+
+
+@given(n_bytes=SIZES, cores=st.integers(1, 200))
+def test_each_task_has_slots_of_its_own(n_bytes: int, cores: int) -> None:
+    rounds = rounds_for(n_bytes, cores=cores)
+    told = list(ranges(rounds))
+    assert all(end - start >= n_tasks for n_tasks, _, start, end in told)
+    assert [first for _, first, _, _ in told] == [sum(one.n_tasks for one in rounds[:n]) for n in range(len(rounds))]
+    assert [start for _, _, start, _ in told] == [0, *(end for *_, end in told[:-1])]
+    assert told[-1][3] == 2**30
 
 
 def test_rows_are_spread_as_the_shares_say(spark: SparkSession) -> None:

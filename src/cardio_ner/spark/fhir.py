@@ -25,6 +25,8 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from cardio_ner.spark.schema import quoted
+
 _RESOURCES = """array<struct<resourceType: string, id: string, language: string,
     content: array<struct<attachment: struct<contentType: string, language: string, data: string, url: string>>>>>"""
 _SINGLE_BYTE = {"us-ascii": "ascii", "iso-8859-1": "latin-1", "iso-8859-15": "iso8859-15", "windows-1252": "cp1252"}
@@ -39,7 +41,7 @@ _HALF_CHARACTER = r"\bD[89AB].. (?!D[C-F])|(?<!\bD[89AB].. )\bD[C-F]"
 
 def document_references(lines: DataFrame) -> DataFrame:
     """Lines in the column `value` (any bytes) → doc_id, text, language, reason, error_type, and the other columns."""
-    carried = [F.col(f"`{name}`") for name in lines.columns if name != "value"]
+    carried = [quoted(name) for name in lines.columns if name != "value"]
     resources = lines.select(*carried, F.is_valid_utf8("value").alias("_is_utf8"), _parsed("value").alias("_resources"))
     resource = F.when(F.size("_resources") == 1, F.get("_resources", F.lit(0)))
     chosen = resources.select(*carried, "_is_utf8", resource.alias("_resource")).select(

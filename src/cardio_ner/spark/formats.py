@@ -21,6 +21,7 @@ from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from cardio_ner.errors import InputError
 from cardio_ner.spark.hadoop import File, literal
+from cardio_ner.spark.schema import quoted
 
 FILE, MODIFIED, REASON, ERROR_TYPE = RESERVED = ("_source_file", "_source_modified_at", "_reason", "_error_type")
 _ANY_LENGTH = str(2**31 - 1)
@@ -41,7 +42,7 @@ def read_parquet(spark: SparkSession, files: Sequence[File], schema: StructType,
     """Parquet files by a declared schema; `root` is given where some of its columns are folders (`ward=4/`)."""
     reader = spark.read.schema(schema)
     reader = reader.option("recursiveFileLookup", True) if root is None else reader.option("basePath", root)
-    return reader.parquet(*_paths(files)).select(*(F.col(f"`{name}`") for name in schema.names), *origin())
+    return reader.parquet(*_paths(files)).select(*map(quoted, schema.names), *origin())
 
 
 def read_lines(spark: SparkSession, files: Sequence[File]) -> DataFrame:
@@ -64,7 +65,7 @@ def read_json(spark: SparkSession, files: Sequence[File], names: Sequence[str], 
     only = F.when(F.size("records") == 1, F.get("records", F.lit(0)))
     found = parsed.select(only.alias("record"), "invalid", FILE, MODIFIED)
     return found.select(
-        *(F.col(f"record.`{name}`").alias(name) for name in names),
+        *(F.col(f"record.{quoted(name)}").alias(name) for name in names),
         F.when(F.col("invalid"), "invalid_encoding").alias(REASON),
         F.when(F.col("record").isNull(), "MalformedJSON").alias(ERROR_TYPE),
         FILE,

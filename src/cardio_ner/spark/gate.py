@@ -17,6 +17,7 @@ from cardio_ner.document import UNDETERMINED
 from cardio_ner.language import CODE, THREE_LETTERS
 from cardio_ner.spark.formats import ERROR_TYPE, FILE, MODIFIED, REASON
 from cardio_ner.spark.omop import omop_language
+from cardio_ner.spark.schema import quoted
 from cardio_ner.spark.settings import Settings
 
 _BLANK = r"[^\s\p{Z}\x{FEFF}\x{200B}]"
@@ -26,8 +27,8 @@ _AROUND = r"^[\s\p{Z}\p{Cc}]+|[\s\p{Z}\p{Cc}]+$"
 def gate(raw: DataFrame, settings: Settings) -> DataFrame:
     """Rows of any source → doc_id, language, reason, error_type, n_chars, text_sha256, source_file, source_modified_at,
     kept columns, text."""
-    text = F.col(f"`{settings.text_column}`").cast("string")
-    doc_id = F.col(f"`{settings.id_column}`").cast("string")
+    text = F.col(quoted(settings.text_column)).cast("string")
+    doc_id = F.col(quoted(settings.id_column)).cast("string")
     named = raw.select(
         F.make_valid_utf8(doc_id).alias("doc_id"),
         _language(raw, settings).alias("language"),
@@ -59,7 +60,7 @@ def _language(raw: DataFrame, settings: Settings) -> Column:
     name = settings.language_column
     if name is None or name not in raw.columns:
         return F.lit(None).cast("string")
-    given = F.col(f"`{name}`")
+    given = F.col(quoted(name))
     if settings.preset == "omop-note":
         return omop_language(given)
     return fold(F.make_valid_utf8(given.cast("string")))
@@ -78,5 +79,5 @@ def _column_or_null(raw: DataFrame, name: str) -> Column:
 
 
 def _sound(raw: DataFrame, name: str) -> Column:
-    column = F.col(f"`{name}`")
+    column = F.col(quoted(name))
     return F.make_valid_utf8(column).alias(name) if raw.schema[name].dataType == StringType() else column

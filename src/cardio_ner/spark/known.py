@@ -14,6 +14,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from cardio_ner.spark.schema import quoted
 from cardio_ner.spark.settings import Model
 from cardio_ner.spark.tables import read_documents
 
@@ -42,4 +43,4 @@ def mark_known(rows: DataFrame, output: str, models: dict[str, Model]) -> DataFr
     given_then = (given == known["_given"]) & (known["_source"] == "given")
     same = (rows["doc_id"] == known["doc_id"]) & (rows["text_sha256"] == known["text_sha256"])
     condition = rows["reason"].isNull() & same & (detected_then | given_then)
-    return rows.join(known, condition, "left").select(*(rows[name] for name in rows.columns), "known")
+    return rows.join(known, condition, "left").select(*(rows[quoted(name)] for name in rows.columns), "known")

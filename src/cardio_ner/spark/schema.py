@@ -23,7 +23,7 @@ def _fields(**types: DataType) -> list[StructField]:
 
 
 def quoted(name: str) -> str:
-    """A column's name as SQL writes any name."""
+    """A column's name in backticks, as SQL takes any name."""
     return "`" + name.replace("`", "``") + "`"
 
 

@@ -25,7 +25,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fhir": {"input_format": "fhir"},
 }
 """What `preset` stands for; other options win over it."""
-_WORKING_COLUMNS = {"text", "spans", "known", "annotation", "_batch", "_models", "_task"}
+_WORKING_COLUMNS = {"text", "spans", "known", "annotation"}
 """Names of a row between its reading and the tables, beside those of the documents table."""
 SMALL_FAILURES = 10
 """Failures that a share always allows: 1 of 3 documents is no sign of a run that goes wrong."""

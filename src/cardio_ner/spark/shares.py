@@ -4,29 +4,34 @@
 
 Contract
 - Rows are spread by chance (a hash of their identity), so no task has just its share, and cores are not equally fast:
-  what ends unevenly is what the last, smallest tasks can make up for. Spark starts a stage's tasks in their order.
+  what ends unevenly is made up for by the small tasks at the end. Spark starts a stage's tasks in their order.
+- A batch of which half is more than a TASK_BYTES for each core begins with equal tasks of about that size.
 - Rows with one identity go to one task.
-- No task is larger than a lost one may cost, and none of a round of its own so small that starting it is most of it.
+- No task is larger than TASK_BYTES, nor smaller than SMALL_BYTES unless the batch is.
 - The rule is *factoring* (Hummel, Schonberg and Flynn, CACM 35(8), 1992).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import ceil
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from cardio_ner.spark.schema import quoted
 
 TASK_BYTES = 4 * 1024**2
-"""Input bytes (of Parquet: compressed) of one task, at most: some ten million characters."""
+"""Input bytes (of Parquet: compressed) of one task, at most: some ten million characters, which a core without matrix
+units reads in half an hour and a GPU in seconds. A task leaves a file in staging."""
 SMALL_BYTES = 8 * 1024
-"""Input bytes that are worth a task of their own: a task costs a tenth of a second."""
+"""Input bytes that are worth a task of their own: on a CPU a task costs a tenth of a second."""
 HALVINGS = 5
-"""Rounds that shrink, at most: after them 3 % of the batch are left, for one more task a core."""
+"""Rounds that shrink, at most: after them 3 % of what they began with are left, for one more task a core."""
 _SLOTS = 2**30
-"""Values of the hash: of the largest batch (4 GiB by default) a task has thousands."""
+"""Values of the hash, of which each task has a range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +60,22 @@ def rounds_for(n_bytes: int, *, cores: int) -> list[Round]:
 
 
 def spread(rows: DataFrame, rounds: Sequence[Round], identity: Sequence[str]) -> DataFrame:
-    """The rows in as many partitions as the rounds have tasks, in the rounds' order; equal identities in one."""
-    ends = [round(_SLOTS * share) for share in accumulate(each.share for each in rounds)]
-    firsts = [0, *accumulate(each.n_tasks for each in rounds)]
-    ends[-1] = _SLOTS
-    slot = f"pmod(xxhash64({', '.join(identity)}), {_SLOTS}L)"
+    """The rows in as many partitions as the rounds have tasks, in the rounds' order; equal identities in one.
+    (Partitions that were asked for by number Spark neither merges nor splits.)"""
+    slot = f"pmod(xxhash64({', '.join(map(quoted, identity))}), {_SLOTS}L)"
     cases = [
-        f"WHEN {slot} < {end} THEN {first} + ({slot} - {start}) * {each.n_tasks} div {end - start}"
-        for each, first, start, end in zip(rounds, firsts, [0, *ends], ends, strict=False)
+        f"WHEN {slot} < {end} THEN {first} + ({slot} - {start}) * {n_tasks} div {end - start}"
+        for n_tasks, first, start, end in ranges(rounds)
     ]
-    task = "_task"
-    numbered = rows.selectExpr("*", f"CAST(CASE {' '.join(cases)} END AS INT) AS {task}")
-    return numbered.repartitionById(firsts[-1], task).drop(task)
+    n_tasks = sum(each.n_tasks for each in rounds)
+    return rows.repartitionById(n_tasks, F.expr(f"CAST(CASE {' '.join(cases)} END AS INT)"))
+
+
+def ranges(rounds: Sequence[Round]) -> Iterator[tuple[int, int, int, int]]:
+    """Of each round the number of its tasks, that of its first task, and the slots [start, end) that they divide."""
+    first = start = 0
+    shares = accumulate(each.share for each in rounds)
+    for each, share in zip(rounds, shares, strict=True):
+        end = round(_SLOTS * share)
+        yield each.n_tasks, first, start, end
+        first, start = first + each.n_tasks, end

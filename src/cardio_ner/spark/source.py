@@ -36,6 +36,7 @@ from cardio_ner.spark.formats import (
 from cardio_ner.spark.gate import gate
 from cardio_ner.spark.hadoop import File, files_below, literal
 from cardio_ner.spark.listing import is_input, suffix_format
+from cardio_ner.spark.schema import quoted
 from cardio_ner.spark.settings import Settings
 
 OWN_COLUMNS = {"id_column": "doc_id", "text_column": "text", "language_column": "language"}
@@ -126,7 +127,7 @@ class TableSource:
 
     def rows(self, files: Sequence[File]) -> DataFrame:
         """The gated rows of the chunks."""
-        nowhere = (F.lit(None).cast("string").alias(FILE), F.lit(None).cast("timestamp").alias(MODIFIED))
+        nowhere = (F.lit(None).cast("string").alias(FILE), F.lit(None).cast("timestamp_ltz").alias(MODIFIED))
         return gate(self._chunks(files).select("*", *nowhere), self.settings)
 
     def counts(self, files: Sequence[File]) -> Counts:
@@ -139,9 +140,8 @@ class TableSource:
 
     def _chunks(self, files: Sequence[File]) -> DataFrame:
         numbers = [int(file.path.rsplit("#", 1)[1].split("/")[0]) for file in files]
-        chunk = F.pmod(F.xxhash64(F.col(f"`{self.settings.id_column}`").cast("string")), F.lit(self.n_chunks))
-        columns = (F.col(f"`{name}`") for name in self.schema.names)
-        return self.spark.table(self.table).where(chunk.isin(numbers)).select(*columns)
+        chunk = F.pmod(F.xxhash64(F.col(quoted(self.settings.id_column)).cast("string")), F.lit(self.n_chunks))
+        return self.spark.table(self.table).where(chunk.isin(numbers)).select(*map(quoted, self.schema.names))
 
 
 Source = FileSource | TableSource
