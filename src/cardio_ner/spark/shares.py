@@ -26,7 +26,7 @@ from cardio_ner.spark.schema import quoted
 TASK_BYTES = 4 * 1024**2
 """Input bytes (of Parquet: compressed) of one task, at most: some ten million characters, which a core without matrix
 units reads in half an hour and a GPU in seconds. A task leaves a file in staging."""
-SMALL_BYTES = 4 * 1024
+SMALL_BYTES = 2 * 1024
 """Input bytes that are worth a task of their own: a few short notes; on a CPU a task costs a tenth of a second."""
 HALVINGS = 5
 """Rounds that shrink, at most: after them 3 % of what they began with are left, for one more task a core."""
