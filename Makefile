@@ -68,28 +68,41 @@ TRAIN = $(KEEP_BUFFERS) $(BIN)/python training/train.py
 train: $(VENV)/.installed-train ## Train a checkpoint: make train RECIPE=conf/training/joint.yaml
 	$(TRAIN) $(RECIPE)
 
-# The commit whose checkpoints, the first that shipped, are teachers of those that ship now.
-FIRST = 3940999
+PRETRAIN = $(KEEP_BUFFERS) $(BIN)/python training/pretrain.py conf/pretraining.yaml
 
-# A twin is what ships, but that it never saw fold 0: the scores on the card are the twin's.
-checkpoints: $(VENV)/.installed-train ## Train all that ships, from models/encoder (hours on a CPU; stopped, it resumes)
-	mkdir -p runs/first
-	git archive $(FIRST) src/cardio_ner/models | tar -x -C runs/first --strip-components=3
-	$(TRAIN) conf/training/joint.yaml
-	$(TRAIN) conf/training/spanish.yaml
-	$(TRAIN) conf/training/student.yaml
-	$(TRAIN) conf/training/student.yaml --set held_out_fold=null --set output=runs/all
+# The base-size encoder that the teachers grow from: a hub name or a folder.
+MPNET ?= sentence-transformers/all-mpnet-base-v2
+FOLDS ?= 0 1 2
+LARGE_BATCHES = --set batch_rows=256 --set decay_share=0.3 --set keep_at=[] \
+    --set score_every_tokens=50000000 --set save_every_tokens=50000000
+TEACHERS = [runs/teacher-0/checkpoint,runs/teacher-1/checkpoint,runs/teacher-2/checkpoint]
+
+# A student of one fold is the twin of what ships, but that it never saw that fold: the scores on the cards are those
+# of fold 0's. What ships has learnt every document, from the teachers of all three folds.
+checkpoints: $(VENV)/.installed-train ## Train all that ships (a quarter of an hour of a large GPU; stopped, it resumes)
+	$(PRETRAIN) $(LARGE_BATCHES) --set output=runs/encoder-long --set base_encoder=models/encoder \
+	    --set vocabulary=null --set tokens=150000000 --set learning_rate=1.0e-3 --set seed=17
+	$(PRETRAIN) $(LARGE_BATCHES) --set output=runs/encoder-base --set base_encoder=$(MPNET) \
+	    --set vocabulary=models/encoder --set tokens=110000000 --set learning_rate=2.0e-4 --set warmup_share=0.05 \
+	    --set seed=18
+	@for fold in $(FOLDS); do \
+	    $(TRAIN) conf/training/teacher.yaml --set held_out_fold=$$fold --set output=runs/teacher-$$fold \
+	        --set seed=$$((21 + fold)) && \
+	    $(TRAIN) conf/training/student.yaml --set held_out_fold=$$fold --set output=runs/student-$$fold \
+	        --set teachers=[runs/teacher-$$fold/checkpoint] --set seed=$$((22 + fold)) || exit 1; \
+	done
+	$(TRAIN) conf/training/student.yaml --set held_out_fold=null --set output=runs/all --set 'teachers=$(TEACHERS)'
 	@for language in es en it; do \
 	    twin=runs/$$language-twin; \
 	    $(TRAIN) conf/training/$$language.yaml \
-	        --set held_out_fold=0 --set base_encoder=runs/student/checkpoint --set output=$$twin && \
+	        --set held_out_fold=0 --set base_encoder=runs/student-0/checkpoint --set output=$$twin && \
 	    $(BIN)/python training/calibrate.py $$twin/checkpoint --fold 0 && \
 	    $(TRAIN) conf/training/$$language.yaml && \
 	    $(BIN)/python training/ship.py $$language --twin $$twin/checkpoint || exit 1; \
 	done
 
 pretrain: $(VENV)/.installed-train ## Pre-train the encoder of conf/pretraining.yaml (hours on a CPU; stopped, it resumes)
-	$(KEEP_BUFFERS) $(BIN)/python training/pretrain.py conf/pretraining.yaml
+	$(PRETRAIN)
 
 # Options: make benchmark BENCHMARK='--seconds 20 --rounds 5'. Those of one call go to all candidates alike.
 BENCHMARK ?=

@@ -46,7 +46,7 @@ from comparison.machine import machine, provenance
 
 RESULTS = Path(__file__).parent / "results"
 BUDGETS = "4096,16384,65536"
-PIPELINE_BATCHES = (8, 32, 128, 256)
+PIPELINE_BATCHES = (32, 128, 256)
 ARROW_ROWS = 256
 TASKS = 4
 Work = Callable[[], object]
@@ -54,11 +54,12 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One encoder on one device, and the documents."""
+    """One encoder on one device, and the documents; the pipeline reads one in `pipeline_share` of them."""
 
     checkpoint: Checkpoint
     device: str
     documents: tuple[Document, ...]
+    pipeline_share: int
 
     def tagger(self, max_tokens_per_batch: int) -> Tagger:
         """Loaded anew, with that budget."""
@@ -116,8 +117,8 @@ def udf(part: Part, budget: int, pool: ProcessPoolExecutor | None) -> Work:
     return lambda: [done.result() for done in [pool.submit(annotate, *fixed, share) for share in shares]]
 
 
-def peer(part: Part, batch_size: int, tagger: Tagger) -> Work:
-    """The pipeline, with windows as ours."""
+def peer(part: Part, batch_size: int, tagger: Tagger) -> tuple[Work, int]:
+    """The pipeline, with windows as ours, on a share of the documents; and how many tokens they are."""
     folder = part.checkpoint.folder
     run = pipeline(
         "token-classification",
@@ -130,8 +131,8 @@ def peer(part: Part, batch_size: int, tagger: Tagger) -> Work:
         batch_size=batch_size,
         device=part.device,
     )
-    texts = [document.text for document in part.documents]
-    return lambda: run(texts)
+    texts = [document.text for document in part.documents[:: part.pipeline_share]]
+    return lambda: run(texts), sum(map(len, tagger.encoder.tokenizer(texts)))
 
 
 def rates(work: dict[str, tuple[Work, int]], device: str, rounds: int) -> dict[str, float]:
@@ -167,7 +168,7 @@ def measure(part: Part, budgets: list[int], rounds: int, pool: ProcessPoolExecut
         work[f"UDF in 1 process, {budget}"] = udf(part, budget, None), n_tokens
         work[f"UDF in {TASKS} processes, {budget}"] = udf(part, budget, pool), n_tokens
     for size in PIPELINE_BATCHES:
-        work[f"pipeline, batches of {size}"] = peer(part, size, first), n_tokens
+        work[f"pipeline, batches of {size}"] = peer(part, size, first)
     found = rates(work, part.device, rounds)
     best = {
         kind: max(rate for name, rate in found.items() if name.startswith(kind)) for kind in ("bare", "UDF", "pipeline")
@@ -205,7 +206,10 @@ def as_markdown(results: dict[str, Any]) -> str:
 
 def main(
     device: Annotated[str, typer.Option(help="cuda, cuda:1; cpu to try the script out")] = "cuda",
+    checkpoint: Annotated[str, typer.Option(help="Folder or hub name; default: the English one that ships")] = "",
+    base_size: Annotated[bool, typer.Option(help="Also an encoder of base size with random weights")] = True,
     n_documents: Annotated[int, typer.Option("--documents")] = 4096,
+    pipeline_share: Annotated[int, typer.Option(help="The pipeline, being slow, reads one document in so many")] = 16,
     rounds: Annotated[int, typer.Option(help="Interleaved rounds")] = 3,
     budgets: Annotated[str, typer.Option(help="Tokens of a batch, to choose from")] = BUDGETS,
     results: Annotated[Path, typer.Option(help="Folder of the Markdown and the JSON")] = RESULTS,
@@ -213,7 +217,7 @@ def main(
     """Measure, print, write."""
     chosen = choose_device(device)
     sizes = sorted(int(budget) for budget in budgets.split(","))
-    shipped = Checkpoint.open(packaged_model(LANGUAGE))
+    given = Checkpoint.open(checkpoint or packaged_model(LANGUAGE))
     documents = tuple(open_source().take(n_documents))
     named = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else "CPU"
     found: dict[str, Any] = {"device": named, "documents": n_documents, **machine(), **provenance(), "encoders": {}}
@@ -221,9 +225,12 @@ def main(
         tempfile.TemporaryDirectory() as folder,
         ProcessPoolExecutor(TASKS, mp_context=get_context("spawn")) as pool,
     ):
-        base = Checkpoint.open(write_base_size(Path(folder), shipped))
-        for name, checkpoint in (("shipped", shipped), ("base-size", base)):
-            found["encoders"][name] = measure(Part(checkpoint, device, documents), sizes, rounds, pool)
+        encoders = {checkpoint or "shipped": given}
+        if base_size:
+            encoders["base-size"] = Checkpoint.open(write_base_size(Path(folder), given))
+        for name, encoder in encoders.items():
+            part = Part(encoder, device, documents, pipeline_share)
+            found["encoders"][name] = measure(part, sizes, rounds, pool)
     results.mkdir(parents=True, exist_ok=True)
     stem = results / f"{found['date']}-gpu"
     stem.with_suffix(".json").write_text(json.dumps(found, indent=1), encoding="utf-8")

@@ -1,6 +1,6 @@
 """transformers.Trainer for masked words: the output layer sees hidden tokens alone, and scores are per language.
 
-Contract: one device; batches without padding; a BERT with its head for masked words (`cls`).
+Contract: one device; batches without padding; a BERT or MPNet with its head for masked words.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class MaskedWordTrainer(Trainer):
         for language, rows in self.held_out.items():
             loss, right, count = 0.0, 0, 0
             for inputs in self.get_test_dataloader(rows):
-                with torch.inference_mode(), self.accelerator.autocast():
+                with torch.inference_mode(), self.accelerator.autocast(), _as_it_is():
                     logits_NV, labels_N = hidden_logits(model, self._prepare_inputs(inputs))
                 loss += float(cross_entropy(logits_NV.float(), labels_N, ignore_index=IGNORED, reduction="sum"))
                 right += int((logits_NV.argmax(-1) == labels_N).sum())
@@ -57,13 +57,19 @@ class MaskedWordTrainer(Trainer):
         return metrics
 
 
+def _as_it_is() -> Any:
+    """Compiled layers compute uncompiled: rows to score come in other numbers, and each would be compiled anew."""
+    return torch.compiler.set_stance("force_eager")
+
+
 def hidden_logits(model: Any, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     """(logits [N, V], labels [N]) of the hidden tokens of a batch without padding; the last few labels are IGNORED."""
     labels = inputs["labels"].flatten()
     at = (labels != IGNORED).nonzero()[:, 0]
     idle = -len(at) % HIDDEN_STEP
-    hidden_BTD = model.bert(input_ids=inputs["input_ids"]).last_hidden_state
-    logits_NV = model.cls(hidden_BTD.flatten(0, 1)[pad(at, (0, idle))])
+    hidden_BTD = model.base_model(input_ids=inputs["input_ids"]).last_hidden_state
+    head = model.cls if hasattr(model, "cls") else model.lm_head
+    logits_NV = head(hidden_BTD.flatten(0, 1)[pad(at, (0, idle))])
     return logits_NV, pad(labels[at], (0, idle), value=IGNORED)
 
 

@@ -70,8 +70,9 @@ class PretrainingRecipe(BaseModel):
     `history.json` and `curves.svg` (the curves)."""
     base_encoder: str
     """Hub name, folder, or `package:name/folder` of the encoder that is carried over."""
-    vocabulary: VocabularyRecipe | None = VocabularyRecipe()
-    """null keeps the base encoder's own."""
+    vocabulary: VocabularyRecipe | str | None = VocabularyRecipe()
+    """How it is learnt; or the encoder (named as base_encoder is) whose vocabulary is taken; null keeps the base
+    encoder's own."""
     texts: Texts
     cardioccc_folds: tuple[Annotated[int, Field(ge=0, lt=N_FOLDS)], ...] = ()
     """Folds of cardioccc_dev that may be read. The others stay unseen, and only they are a fair test."""
@@ -104,7 +105,7 @@ class PretrainingRecipe(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> PretrainingRecipe:
-        own = self.vocabulary.texts if self.vocabulary else None
+        own = self.vocabulary.texts if isinstance(self.vocabulary, VocabularyRecipe) else None
         if not self.cardioccc_folds and any(any(t.cardioccc.values()) for t in (self.texts, own) if t):
             raise ValueError("cardioccc_folds: expected the folds to read, for cardioccc has a weight above 0")
         if self.warmup_share + self.decay_share > 1:

@@ -28,6 +28,7 @@ from cardio_ner.document import Document
 from cardio_ner.encoder import choose_dtype, wrap_tokenizer
 from cardio_ner.tags import TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
+from cardio_training.acceleration import accelerate, attention, loader_arguments
 from cardio_training.curves import training_panels
 from cardio_training.dataset import Collator, EncodingReport, Example, WindowDataset
 from cardio_training.judging import score_checkpoint
@@ -92,7 +93,7 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
             id2label=dict(enumerate(scheme.head_labels)),
             label2id={label: i for i, label in enumerate(scheme.head_labels)},
             dtype=torch.float32,
-            attn_implementation="eager",
+            attn_implementation=attention(base),
             attention_probs_dropout_prob=0.0,
             hidden_dropout_prob=recipe.hidden_dropout,
             ignore_mismatched_sizes=True,
@@ -142,7 +143,7 @@ def _trainer(
         recipe=recipe,
         tokenizer=wrapped,
         held_out=held_out,
-        model=model,
+        model=accelerate(model, compiled=False),
         args=_arguments(
             recipe,
             warmup_steps=int(recipe.warmup_fraction * steps),
@@ -164,7 +165,6 @@ def _arguments(recipe: Recipe, *, warmup_steps: int, bf16: bool, scored: bool) -
         warmup_steps=warmup_steps,
         weight_decay=recipe.weight_decay,
         optim="adamw_torch_fused",
-        use_cpu=not torch.cuda.is_available(),
         bf16=bf16,
         eval_strategy="epoch" if scored else "no",
         save_strategy="epoch",
@@ -176,7 +176,7 @@ def _arguments(recipe: Recipe, *, warmup_steps: int, bf16: bool, scored: bool) -
         seed=recipe.seed,
         report_to=list(recipe.report_to),
         remove_unused_columns=False,
-        dataloader_pin_memory=torch.cuda.is_available(),
+        **loader_arguments(),
     )
 
 

@@ -28,6 +28,7 @@ UNLABELLED = {
     "cantemist": "CANTEMIST (CC BY 4.0)",
     "casimedicos": "CasiMedicos (CC BY 4.0)",
     "e3c": "E3C (documents under CC BY)",
+    "spg": "SPG synthetic records (CC0)",
 }
 """Whom to name for texts that teachers labelled, by the beginning of the file's name."""
 ENCODER_FILES = (*MODEL_FILES, PRETRAINING, HISTORY)

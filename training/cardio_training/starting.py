@@ -28,6 +28,7 @@ from cardio_training.vocabulary import learn_vocabulary, model_kind
 MANIFEST = "pretraining.json"
 START_KEYS = frozenset({"base_encoder", "vocabulary", "texts", "cardioccc_folds", "seed"})
 """What decides the start."""
+TRAINED = ("bert", "mpnet")
 
 
 def start_encoder(recipe: PretrainingRecipe, *, data: Path | None = None) -> Path:
@@ -44,7 +45,7 @@ def start_encoder(recipe: PretrainingRecipe, *, data: Path | None = None) -> Pat
     _check_base(recipe, model, tokenizer)
     counts: dict[str, int] = {}
     if recipe.vocabulary is not None:
-        learnt = _learn(recipe, recipe.vocabulary, data_folder(data))
+        learnt = _vocabulary(recipe, recipe.vocabulary, data)
         counts = asdict(carry_over(model, tokenizer, learnt, seed=recipe.seed))
         tokenizer = learnt
     tokenizer.model_max_length = model.config.max_position_embeddings
@@ -68,15 +69,26 @@ def check_same_recipe(recipe: PretrainingRecipe, file: Path, keys: frozenset[str
 
 def _check_base(recipe: PretrainingRecipe, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
     found = f"{model.config.model_type} with {model_kind(tokenizer)} pieces"
-    if model.config.model_type != "bert" or model_kind(tokenizer) != "WordPiece" or tokenizer.mask_token_id is None:
+    known = model.config.model_type in TRAINED and model_kind(tokenizer) == "WordPiece"
+    if not known or tokenizer.mask_token_id is None:
         raise ConfigError(
-            f"base_encoder {recipe.base_encoder}: {found}: pre-training expects a bert with WordPiece pieces and a mask"
+            f"base_encoder {recipe.base_encoder}: {found}: pre-training expects a bert or an mpnet with WordPiece "
+            "pieces and a mask"
         )
     if recipe.row_tokens > model.config.max_position_embeddings:
         raise ConfigError(
             f"row_tokens {recipe.row_tokens}: the base encoder has {model.config.max_position_embeddings} positions: "
             "set row_tokens to that or less"
         )
+
+
+def _vocabulary(
+    recipe: PretrainingRecipe, vocabulary: VocabularyRecipe | str, data: Path | None
+) -> PreTrainedTokenizerFast:
+    """That of another encoder, or one learnt from the texts."""
+    if isinstance(vocabulary, str):
+        return fast_tokenizer(resolve_model(vocabulary))
+    return _learn(recipe, vocabulary, data_folder(data))
 
 
 def _learn(recipe: PretrainingRecipe, vocabulary: VocabularyRecipe, data: Path) -> PreTrainedTokenizerFast:
