@@ -72,14 +72,14 @@ PRETRAIN = $(KEEP_BUFFERS) $(BIN)/python training/pretrain.py conf/pretraining.y
 
 # The base-size encoder that the teachers grow from: a hub name or a folder.
 MPNET ?= sentence-transformers/all-mpnet-base-v2
-FOLDS ?= 0 1 2
+FOLDS := 0 1 2
 LARGE_BATCHES = --set batch_rows=256 --set decay_share=0.3 --set keep_at=[] \
     --set score_every_tokens=50000000 --set save_every_tokens=50000000
 TEACHERS = [runs/teacher-0/checkpoint,runs/teacher-1/checkpoint,runs/teacher-2/checkpoint]
 
 # A student of one fold is the twin of what ships, but that it never saw that fold: the scores on the cards are those
 # of fold 0's. What ships has learnt every document, from the teachers of all three folds.
-checkpoints: $(VENV)/.installed-train ## Train all that ships (a quarter of an hour of a large GPU; stopped, it resumes)
+checkpoints: $(VENV)/.installed-train ## Train all that ships (half an hour of a large GPU; stopped, it resumes)
 	$(PRETRAIN) $(LARGE_BATCHES) --set output=runs/encoder-long --set base_encoder=models/encoder \
 	    --set vocabulary=null --set tokens=150000000 --set learning_rate=1.0e-3 --set seed=17
 	$(PRETRAIN) $(LARGE_BATCHES) --set output=runs/encoder-base --set base_encoder=$(MPNET) \

@@ -45,7 +45,7 @@ from comparison.encoders import write_base_size
 from comparison.machine import machine, provenance
 
 RESULTS = Path(__file__).parent / "results"
-BUDGETS = "4096,16384,65536"
+BUDGETS = "4096,16384,32768,65536"
 PIPELINE_BATCHES = (32, 128, 256)
 ARROW_ROWS = 256
 TASKS = 4

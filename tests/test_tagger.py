@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from cardio_ner.decoding import decode
 from cardio_ner.document import Document
 from cardio_ner.encoder import Encoder
 from cardio_ner.errors import CheckpointError, DeviceError, DeviceLostError
-from cardio_ner.tagger import LOOK_AHEAD_CHARS, Tagger
+from cardio_ner.tagger import LOOK_AHEAD_CHARS, TOKENS_PER_BATCH, Tagger
 from cardio_ner.tokenization import DocumentTokenizer
 from cardio_ner.windows import cut_windows
 from tiny_models import CLINICAL_TEXT
@@ -352,6 +353,15 @@ def test_bf16_scores_stay_within_two_hundredths_of_themselves_across_batchings(t
     assert singly == together
     for left, right in zip(sum(singly, ()), sum(together, ()), strict=True):
         assert left.score == pytest.approx(right.score, abs=0.02)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_gpu_gets_larger_batches(device: str, two_group_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = SimpleNamespace(engine=SimpleNamespace(device=torch.device(device)))
+    monkeypatch.setattr(Encoder, "load", lambda *_, **__: encoder)
+    assert Tagger.load(str(two_group_checkpoint)).max_tokens_per_batch == TOKENS_PER_BATCH[device]
+    assert Tagger.load(str(two_group_checkpoint), max_tokens_per_batch=77).max_tokens_per_batch == 77
+    assert TOKENS_PER_BATCH["cuda"] > TOKENS_PER_BATCH["cpu"]
 
 
 def test_the_tagger_carries_the_checkpoints_settings(two_group_checkpoint: Path) -> None:

@@ -3,13 +3,17 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 from transformers import AutoTokenizer, MPNetConfig, MPNetForMaskedLM
 
 from cardio_ner.checkpoint import Checkpoint
 from cardio_ner.document import DISEASE, MEDICATION
+from cardio_ner.encoder import wrap_tokenizer
 from cardio_training.acceleration import accelerate, attention, fuse_mpnet, loader_arguments
+from cardio_training.dataset import Collator, Example, WindowDataset
 from cardio_training.pretraining import pretrain
 from cardio_training.pretraining_recipe import PretrainingRecipe
 from cardio_training.recipe import Recipe
@@ -96,14 +100,25 @@ def test_fused_attention_of_mpnet_computes_what_its_own_does() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method:DeprecationWarning")
-def test_a_gpu_has_fused_attention_compiled_layers_and_workers(
-    monkeypatch: pytest.MonkeyPatch, pretrained: Path, two_group_checkpoint: Path
-) -> None:
-    assert attention(two_group_checkpoint) == "eager"
+def test_a_gpu_has_the_best_attention_compiled_layers_and_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert attention() == "eager"
     assert loader_arguments()["use_cpu"]
+    monkeypatch.setattr(torch._dynamo.config, "suppress_errors", False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert [attention(folder) for folder in (two_group_checkpoint, pretrained)] == ["sdpa", "eager"]
-    assert loader_arguments()["dataloader_num_workers"] >= 1
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert attention() is None
+    assert loader_arguments()["dataloader_num_workers"] == 3
     model = accelerate(tiny_mpnet(), compiled=True)
     assert "forward" in vars(model.base_model.encoder.layer[0].attention.attn)
     assert all(layer._compiled_call_impl is not None for layer in model.base_model.encoder.layer)
+
+
+def test_each_process_that_makes_batches_draws_masks_of_its_own_and_other_ones_each_epoch() -> None:
+    example = Example(
+        np.arange(5, 45, dtype=np.int32), np.zeros((1, 40), dtype=np.int64), np.ones(40, dtype=bool), "es"
+    )
+    collator = Collator(wrap_tokenizer(tiny_tokenizer()), 3, 0.5, np.random.default_rng(1))
+    torch.manual_seed(1)
+    loader = DataLoader(WindowDataset([example] * 6), batch_size=1, collate_fn=collator, num_workers=2)
+    batches = [batch["input_ids"] for _ in range(2) for batch in loader]
+    assert len({tuple(ids_BT[0].tolist()) for ids_BT in batches}) == len(batches)

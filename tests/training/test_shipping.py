@@ -122,8 +122,18 @@ def test_a_card_names_the_encoder_of_the_first_stage_and_the_texts_that_teachers
         Checkpoint.open(changed(two_group_checkpoint, tmp_path / "two", training_data=second, **values)), recipe_file=""
     )
     assert "Encoder: `models/encoder` of this repository" in card
-    assert "what 1 earlier checkpoints say of texts without annotation: CANTEMIST (CC BY 4.0), E3C (documents" in card
+    assert "what 1 other checkpoints say of texts without annotation: CANTEMIST (CC BY 4.0), E3C (documents" in card
     assert "Fold 0 of cardioccc_dev was held out throughout" in card
+    assert "pre-trained further" not in card
+    longer = changed(
+        two_group_checkpoint,
+        tmp_path / "longer",
+        training_data=STAGE | {"base_encoder": "runs/encoder-long/encoder"},
+        **values,
+    )
+    assert "medical texts), pre-trained further on the same texts; " in model_card(
+        Checkpoint.open(longer), recipe_file=""
+    )
     foreign = STAGE | {"base_encoder": "all-MiniLM-L6-v2", "unlabelled": {"text/secret.es.jsonl.gz": 1}, "teachers": []}
     checkpoint = Checkpoint.open(changed(two_group_checkpoint, tmp_path / "one", training_data=foreign, **values))
     with pytest.raises(ConfigError, match="no licence is known of it"):

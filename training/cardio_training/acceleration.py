@@ -9,26 +9,20 @@ Contract
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AutoConfig, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers.models.mpnet.modeling_mpnet import MPNetSelfAttention
 
-from cardio_ner.tagger import MAX_TOKENS_PER_BATCH
-
-GPU_BATCH = 32_768
-"""Tokens that keep a GPU busy with a teacher of base size."""
 WORKERS = 6
 """Processes that make batches for a GPU: one makes masked rows for some 3 million tokens a second of all six."""
 
 
-def attention(base: Path) -> str:
-    """What transformers calls the attention to load the model of this folder with."""
-    fused = torch.cuda.is_available() and AutoConfig.from_pretrained(base).model_type != "mpnet"
-    return "sdpa" if fused else "eager"
+def attention() -> str | None:
+    """What transformers calls the attention to load a model with; None is the best that it has for the model."""
+    return None if torch.cuda.is_available() else "eager"
 
 
 def accelerate(model: PreTrainedModel, *, compiled: bool) -> PreTrainedModel:
@@ -51,11 +45,6 @@ def fuse_mpnet(model: PreTrainedModel) -> None:
     for module in model.modules():
         if isinstance(module, MPNetSelfAttention):
             module.forward = _fused.__get__(module)  # type: ignore[method-assign]
-
-
-def labelling_batch() -> int:
-    """Tokens of a batch that a teacher labels."""
-    return GPU_BATCH if torch.cuda.is_available() else MAX_TOKENS_PER_BATCH
 
 
 def loader_arguments() -> dict[str, Any]:

@@ -24,7 +24,7 @@ from cardio_ner.document import Document
 from cardio_ner.errors import ConfigError
 from cardio_ner.tagger import Tagger
 
-OF_ONE_RUN = ("output", "held_out_fold", "seed", "report_to")
+OF_ONE_RUN = ("output", "held_out_fold", "seed", "report_to", "teachers")
 """Keys of a recipe in which the runs of one row may differ."""
 
 

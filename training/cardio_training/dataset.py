@@ -12,11 +12,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from cardio_ner.document import Document
 from cardio_ner.tags import TagScheme
@@ -24,6 +25,18 @@ from cardio_ner.tokenization import DocumentTokenizer
 from cardio_ner.windows import cut_windows
 
 IGNORED = -100
+
+
+def own_generator(generator: np.random.Generator) -> np.random.Generator:
+    """The generator; in a process that makes batches, one of its own, anew each epoch: all of them have been handed
+    copies of the same state."""
+    worker = get_worker_info()
+    return generator if worker is None else _of_worker(worker.seed)
+
+
+@lru_cache(maxsize=1)
+def _of_worker(seed: int) -> np.random.Generator:
+    return np.random.default_rng(seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +168,7 @@ class Collator:
         """The ids with some replaced by the mask token, drawn anew each time."""
         if self.mask_id is None or not self.masking:
             return ids
-        return np.where(self.generator.random(len(ids)) < self.masking, np.int32(self.mask_id), ids)
+        return np.where(own_generator(self.generator).random(len(ids)) < self.masking, np.int32(self.mask_id), ids)
 
 
 def documents_digest(documents: Sequence[Document]) -> str:

@@ -79,7 +79,7 @@ def _model_to_train(start: Path) -> PreTrainedModel:
     model: PreTrainedModel = AutoModelForMaskedLM.from_pretrained(
         start,
         dtype=torch.float32,
-        attn_implementation=attention(start),
+        attn_implementation=attention(),
         attention_probs_dropout_prob=0.0,
         hidden_dropout_prob=0.0,
     )

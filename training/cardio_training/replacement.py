@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cardio_ner.tags import LabelGroup, TagScheme
-from cardio_training.dataset import IGNORED, Example
+from cardio_training.dataset import IGNORED, Example, own_generator
 
 Kind = tuple[str, str]
 """(language, entity type)"""
@@ -64,10 +64,11 @@ class MentionReplacer:
     def __call__(self, example: Example) -> Example:
         """The example with other mentions in it, or itself."""
         parts, at = [], 0
+        generator = own_generator(self.generator)
         for place in replaceable(example, self.scheme):
-            if self.generator.random() < self.share:
+            if generator.random() < self.share:
                 pool = self.pools[example.language, place.entity_type]
-                drawn = pool[int(self.generator.integers(len(pool)))]
+                drawn = pool[int(generator.integers(len(pool)))]
                 parts += [example.part(at, place.start), _fitted(drawn, example, place)]
                 at = place.end
         return Example.joined([*parts, example.part(at, len(example.ids))]).part(0, self.longest) if parts else example

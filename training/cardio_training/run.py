@@ -25,7 +25,7 @@ from transformers import (
 from cardio_ner.checkpoint import MANIFEST, Checkpoint, Manifest, resolve_model
 from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
 from cardio_ner.document import Document
-from cardio_ner.encoder import choose_dtype, wrap_tokenizer
+from cardio_ner.encoder import choose_device, choose_dtype, wrap_tokenizer
 from cardio_ner.tags import TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
 from cardio_training.acceleration import accelerate, attention, loader_arguments
@@ -93,7 +93,7 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
             id2label=dict(enumerate(scheme.head_labels)),
             label2id={label: i for i, label in enumerate(scheme.head_labels)},
             dtype=torch.float32,
-            attn_implementation=attention(base),
+            attn_implementation=attention(),
             attention_probs_dropout_prob=0.0,
             hidden_dropout_prob=recipe.hidden_dropout,
             ignore_mismatched_sizes=True,
@@ -147,7 +147,7 @@ def _trainer(
         args=_arguments(
             recipe,
             warmup_steps=int(recipe.warmup_fraction * steps),
-            bf16=choose_dtype("auto", model.device) == torch.bfloat16,
+            bf16=choose_dtype("auto", choose_device()) == torch.bfloat16,
             scored=bool(held_out),
         ),
         train_dataset=WindowDataset(examples),

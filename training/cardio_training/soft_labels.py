@@ -31,7 +31,6 @@ from cardio_ner.tags import LabelGroup, TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
 from cardio_ner.windows import cut_windows
 from cardio_ner.word_table import Tokens
-from cardio_training.acceleration import labelling_batch
 from cardio_training.dataset import IGNORED, Example, documents_digest
 from cardio_training.recipe import Recipe
 from cardio_training.texts import Source, draw, read_source
@@ -118,8 +117,7 @@ def _label(
         shared = [group for group in scheme.groups if group in teacher.scheme.groups]
         mine, its = _columns(scheme, shared), _columns(teacher.scheme, shared)
         read = [i for i, document in enumerate(documents) if _reads(teacher, document.language)]
-        tagger = Tagger.load(teacher, max_tokens_per_batch=labelling_batch())
-        found = tagger.label_probabilities(documents[i] for i in read)
+        found = Tagger.load(teacher).label_probabilities(documents[i] for i in read)
         shown = track(found, f"teacher {number}", len(read), console=Console(stderr=True))
         for i, (_, theirs, logp_TK) in zip(read, shown, strict=True):
             _, here, there = np.intersect1d(tokens[i].starts, theirs.starts, return_indices=True)

@@ -29,6 +29,7 @@ MANIFEST = "pretraining.json"
 START_KEYS = frozenset({"base_encoder", "vocabulary", "texts", "cardioccc_folds", "seed"})
 """What decides the start."""
 TRAINED = ("bert", "mpnet")
+"""transformers' MPNet takes id 1 for padding: in our vocabularies that is the unknown piece, which bytes make rare."""
 
 
 def start_encoder(recipe: PretrainingRecipe, *, data: Path | None = None) -> Path:

@@ -74,7 +74,8 @@ class Settings(BaseModel):
     """Size that the tables' files aim at."""
     device: str = "auto"
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    max_tokens_per_batch: int = Field(4096, ge=128)
+    max_tokens_per_batch: int | None = Field(None, ge=128)
+    """Tokens that the encoder computes at once; None is what the device has use for."""
 
     @field_validator("keep")
     @classmethod

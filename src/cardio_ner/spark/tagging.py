@@ -38,7 +38,7 @@ class TaggerSpec:
     model: Model
     place: Place
     precision: str
-    max_tokens_per_batch: int
+    max_tokens_per_batch: int | None
 
 
 def tag_each(spec: TaggerSpec, documents: Sequence[Document]) -> list[Outcome]:
