@@ -7,7 +7,8 @@
 A tagger decides word by word, and now and then stops a word late. Measured in docs/accuracy.md.
 
 Contract
-- A mention becomes shorter, or longer by the one parenthesis that closes it; never empty, and its score stays.
+- A mention becomes shorter, or longer by the one parenthesis that closes it, and its score stays. One that is nothing
+  but small words and signs goes.
 - Only words in small letters are cut off ("amiloidosis AL" and "hepatitis A" stay), by the document's language; in
   other languages only signs are.
 - Tidying what is tidy changes nothing.
@@ -32,6 +33,7 @@ _WORDS = {
 _FINAL = {"es": "a no que se sin", "en": "a no not without", "it": "a che non senza"}
 """Words that end no mention, but may begin one ("a nivel faringolaríngeo", "sin pulso")."""
 _SIGNS = ",;:.-/"
+_BLANKS = str.maketrans(dict.fromkeys(f"{_SIGNS}()", " "))
 _BEGINS = {language: frozenset(words.split()) for language, words in _WORDS.items()}
 _ENDS = {language: _BEGINS[language] | frozenset(_FINAL[language].split()) for language in _WORDS}
 _WORD = re.compile(r"\S+")
@@ -41,7 +43,14 @@ LONGEST = 16
 
 def tidy(text: str, spans: Iterable[Span], language: str) -> list[Span]:
     """The mentions of a text, tidied, in reading order."""
-    return sorted({_tidied(text, span, language) for span in spans})
+    tidied = {_tidied(text, span, language) for span in spans}
+    return sorted(span for span in tidied if not _is_idle(text[span.start : span.end], language))
+
+
+def _is_idle(mention: str, language: str) -> bool:
+    """Is it nothing but small words and signs?"""
+    ends = _ENDS.get(language, frozenset())
+    return all(word in ends for word in mention.translate(_BLANKS).split())
 
 
 def _tidied(text: str, span: Span, language: str) -> Span:
