@@ -97,7 +97,7 @@ def test_one_that_learnt_every_document_ships_with_the_scores_and_temperatures_o
         "held nothing of cardioccc_dev out",
         f"model `{told['measured_on']}`",
         "| es/DISEASE | 75.00 |",
-        "by temperature",
+        "by a temperature",
     ):
         assert part in card
     with pytest.raises(ConfigError, match="expected a twin with scores on a fold"):
