@@ -74,8 +74,7 @@ class Tagger:
         precision: str = "auto",
         max_tokens_per_batch: int | None = None,
     ) -> Tagger:
-        """Load from a folder, a hub name, or the language code of a checkpoint that ships (`es`, `en`, `it`).
-        Batches have TOKENS_PER_BATCH where nobody says."""
+        """From a folder, a hub name, or the language code of a checkpoint that ships; batches: TOKENS_PER_BATCH."""
         if not isinstance(checkpoint, Checkpoint):
             name = checkpoint
             ships = isinstance(name, str) and name in LANGUAGES and not Path(name).is_dir()
@@ -127,10 +126,12 @@ class Tagger:
             for ready, tokens in waiting:
                 yield ready, tokens.result()
 
-    def spans(self, document: Document, tokens: Tokens, logp_TK: Floats) -> list[Span]:
-        """The mentions of a document, from what `label_probabilities` gives of it."""
-        units = self._units(tokens)
-        return self._spans([document], [tokens], [units], torch.from_numpy(logp_TK[units]))[0]
+    def spans(self, read: list[tuple[Document, Tokens, Floats]]) -> list[list[Span]]:
+        """The mentions of each document, from what `label_probabilities` gives of it."""
+        documents, tokens, logps = map(list, zip(*read, strict=True))
+        units = [self._units(its) for its in tokens]
+        logp_UK = torch.cat([torch.from_numpy(logp_TK[of]) for logp_TK, of in zip(logps, units, strict=True)])
+        return self._spans(documents, tokens, units, logp_UK)
 
     def _units(self, tokens: Tokens) -> Positions:
         """[u] the tokens that tags are read from: every one, or the first of each word."""

@@ -160,7 +160,8 @@ def test_what_ships_finds_the_same_by_both_paths_in_texts_of_all_lengths(languag
     plain = replace(fast, encoder=Encoder(PaddedModel(model, 0), tokenizer, fast.encoder.scheme))
     found = list(fast.tag(documents))
     expected = [
-        document.with_spans(plain.spans(document, *read)) for document, *read in plain.label_probabilities(documents)
+        document.with_spans(spans)
+        for document, spans in zip(documents, plain.spans([*plain.label_probabilities(documents)]), strict=True)
     ]
     assert found == expected
     assert len(found[-1].spans) > 5

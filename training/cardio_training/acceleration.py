@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from transformers.models.mpnet.modeling_mpnet import MPNetSelfAttention
 
 WORKERS = 6
-"""Processes that make batches for a GPU: one makes masked rows for some 3 million tokens a second of all six."""
+"""Processes that make batches for a GPU. With six an H100 read 1.1 million tokens a second of masked rows."""
 
 
 def attention() -> str | None:
@@ -28,7 +28,7 @@ def attention() -> str | None:
 def accelerate(model: PreTrainedModel, *, compiled: bool) -> PreTrainedModel:
     """Prepare the model, in place, for the GPU that it will learn on; on a CPU nothing is done.
 
-    `compiled`: one layer is compiled (some 20 seconds) and its code serves all; only where batches have one shape.
+    `compiled`: one layer is compiled and its code serves all; only where batches have one shape.
     """
     if torch.cuda.is_available():
         fuse_mpnet(model)

@@ -82,10 +82,13 @@ def _scores(
     """Score of each mention of the group, and whether gold has it."""
     groups = tagger.encoder.scheme.groups
     tempered = replace(tagger, temperatures=tuple(temperature if g == other else 1.0 for other in range(len(groups))))
+    if not read:
+        return np.zeros(0), np.zeros(0, dtype=bool)
     pairs = [
-        (span.score or 0.0, span in document.spans)
-        for document, tokens, logp_TK in read
-        for span in tempered.spans(document, tokens, logp_TK)
+        (span.score or 0.0, span in gold)
+        for (document, *_), spans in zip(read, tempered.spans(list(read)), strict=True)
+        for gold in [set(document.spans)]
+        for span in spans
         if span.entity_type in groups[g].entity_types
     ]
     return np.array([score for score, _ in pairs]), np.array([hit for _, hit in pairs], dtype=bool)
