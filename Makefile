@@ -79,7 +79,7 @@ TEACHERS = [runs/teacher-0/checkpoint,runs/teacher-1/checkpoint,runs/teacher-2/c
 
 # A student of one fold is the twin of what ships, but that it never saw that fold: the scores on the cards are those
 # of fold 0's. What ships has learnt every document, from the teachers of all three folds.
-checkpoints: $(VENV)/.installed-train ## Train all that ships (half an hour of a large GPU; stopped, it resumes)
+checkpoints: $(VENV)/.installed-train ## Train all that ships (with a large GPU; stopped, it resumes)
 	$(PRETRAIN) $(LARGE_BATCHES) --set output=runs/encoder-long --set base_encoder=models/encoder \
 	    --set vocabulary=null --set tokens=150000000 --set learning_rate=1.0e-3 --set seed=17
 	$(PRETRAIN) $(LARGE_BATCHES) --set output=runs/encoder-base --set base_encoder=$(MPNET) \

@@ -36,7 +36,7 @@ BEFORE_WORDS_PER_SECOND = {"AMX": 19_800}
 """Document tokens a second of two cores with AMX, by the copied recipe in bf16 at its best: measured before there was
 an engine, and by no command of this repository."""
 GPU_FLOPS = 400e12
-"""ASSUMED: the bf16 matrix rate that a data centre's GPU reaches on such shapes (docs/engine.md has an H100's, by hand)."""
+"""ASSUMED: the bf16 matrix rate that a data centre's GPU reaches on such shapes (an H100 by hand: docs/engine.md)."""
 GPU_SHARES = (0.05, 0.2, 0.4)
 """ASSUMED: what share of it the encoder reaches."""
 BASE_SIZE = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12}
