@@ -84,7 +84,7 @@ def matrices(part: Part, tagger: Tagger, n_tokens: int) -> Work:
 def bare(part: Part, tagger: Tagger) -> tuple[Work, int]:
     """Full windows in full batches; and how many window tokens they are."""
     inner = tagger.window_tokens - tagger.encoder.tokenizer.n_special_tokens
-    n_rows = tagger.max_tokens_per_batch // tagger.window_tokens
+    n_rows = tagger.tokens_per_batch // tagger.window_tokens
     tokens = tagger.encoder.tokenizer([document.text for document in part.documents])
     batches = full_batches(np.concatenate([each.ids for each in tokens]), n_rows, inner)
     wanted = [np.arange(inner)] * n_rows

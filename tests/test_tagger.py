@@ -18,11 +18,12 @@ from transformers import AutoModelForTokenClassification
 
 from awkward_texts import awkward_texts
 from cardio_ner import tagger as tagger_module
+from cardio_ner.budget import TOKENS_PER_BATCH
 from cardio_ner.decoding import decode
 from cardio_ner.document import Document
 from cardio_ner.encoder import Encoder
 from cardio_ner.errors import CheckpointError, DeviceError, DeviceLostError
-from cardio_ner.tagger import LOOK_AHEAD_CHARS, TOKENS_PER_BATCH, Tagger
+from cardio_ner.tagger import LOOK_AHEAD_CHARS, Tagger
 from cardio_ner.tokenization import DocumentTokenizer
 from cardio_ner.windows import cut_windows
 from tiny_models import CLINICAL_TEXT
@@ -359,15 +360,15 @@ def test_bf16_scores_stay_within_two_hundredths_of_themselves_across_batchings(t
 def test_a_gpu_gets_larger_batches(device: str, two_group_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = SimpleNamespace(engine=SimpleNamespace(device=torch.device(device)))
     monkeypatch.setattr(Encoder, "load", lambda *_, **__: encoder)
-    assert Tagger.load(str(two_group_checkpoint)).max_tokens_per_batch == TOKENS_PER_BATCH[device]
-    assert Tagger.load(str(two_group_checkpoint), max_tokens_per_batch=77).max_tokens_per_batch == 77
+    assert Tagger.load(str(two_group_checkpoint)).tokens_per_batch == TOKENS_PER_BATCH[device]
+    assert Tagger.load(str(two_group_checkpoint), max_tokens_per_batch=77).tokens_per_batch == 77
     assert TOKENS_PER_BATCH["cuda"] > TOKENS_PER_BATCH["cpu"]
 
 
 def test_the_tagger_carries_the_checkpoints_settings(two_group_checkpoint: Path) -> None:
     tagger = Tagger.load(str(two_group_checkpoint), device="cpu", max_tokens_per_batch=77)
     assert (tagger.window_tokens, tagger.overlap_tokens, tagger.boundaries) == (24, 8, "token")
-    assert tagger.max_tokens_per_batch == 77
+    assert tagger.tokens_per_batch == 77
     assert tagger.model_id.startswith("m")
 
 

@@ -28,7 +28,7 @@ from candidates.flops import EncoderShape
 from candidates.protocol import Round, Task
 from candidates.tagger import read_documents
 from cardio_ner.encoder import choose_device, choose_dtype
-from cardio_ner.tagger import TOKENS_PER_BATCH, Tagger
+from cardio_ner.tagger import Tagger
 
 Batches = NDArray[np.int32]
 """Token ids [batches, rows, tokens of a window without the special ones]."""
@@ -118,7 +118,7 @@ class Bare:
         """The corpus' tokens in full batches; the same number for each process."""
         tokens = self.tagger.encoder.tokenizer([document.text for document in read_documents(corpus)])
         row_tokens = self.task.window_tokens - self.tagger.encoder.tokenizer.n_special_tokens
-        n_rows = TOKENS_PER_BATCH["cpu"] // self.task.window_tokens
+        n_rows = self.tagger.tokens_per_batch // self.task.window_tokens
         batches = full_batches(np.concatenate([each.ids for each in tokens]), n_rows, row_tokens)
         n_batches = max(n_processes, len(batches) // n_processes * n_processes)
         return np.resize(batches, (n_batches, n_rows, row_tokens))

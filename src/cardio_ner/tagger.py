@@ -27,21 +27,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from cardio_ner.budget import half_as_many_tokens, suitable_tokens
 from cardio_ner.checkpoint import Boundaries, Checkpoint, packaged_model
 from cardio_ner.decoding import decode
 from cardio_ner.document import LANGUAGES, Document, Span
 from cardio_ner.encoder import Encoder, device_errors
-from cardio_ner.engine.contract import Engine, Positions, Row, upload
-from cardio_ner.errors import DeviceError
+from cardio_ner.engine.contract import Positions, Row, upload
 from cardio_ner.tags import Floats
 from cardio_ner.tidying import tidy
 from cardio_ner.windows import cut_windows
 from cardio_ner.word_table import Tokens
 
 LOOK_AHEAD_CHARS = 1_000_000
-TOKENS_PER_BATCH = {"cpu": 4096, "cuda": 32_768}
-"""Where nobody says how many. An H100 computed 1.2 million tokens a second in batches of 4,096, 5.2 in such of 16,384
-and 8.3 in such of 65,536 (docs/engine.md); on a CPU more brings nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ class Tagger:
     window_tokens: int
     overlap_tokens: int
     boundaries: Boundaries
-    max_tokens_per_batch: int = TOKENS_PER_BATCH["cpu"]
+    max_tokens_per_batch: int | None = None
     temperatures: tuple[float, ...] = ()
     tidied: bool = False
 
@@ -74,24 +71,30 @@ class Tagger:
         precision: str = "auto",
         max_tokens_per_batch: int | None = None,
     ) -> Tagger:
-        """From a folder, a hub name, or the language code of a checkpoint that ships; batches: TOKENS_PER_BATCH."""
+        """From a folder, a hub name, or the language code of a checkpoint that ships."""
         if not isinstance(checkpoint, Checkpoint):
             name = checkpoint
             ships = isinstance(name, str) and name in LANGUAGES and not Path(name).is_dir()
             checkpoint = Checkpoint.open(packaged_model(str(name)) if ships else name)
         manifest = checkpoint.manifest
         encoder = Encoder.load(checkpoint, device=device, precision=precision)
-        batch = TOKENS_PER_BATCH.get(encoder.engine.device.type, TOKENS_PER_BATCH["cpu"])
         return cls(
             encoder,
             checkpoint.model_id,
             manifest.window_tokens,
             manifest.overlap_tokens,
             manifest.boundaries,
-            batch if max_tokens_per_batch is None else max_tokens_per_batch,
+            max_tokens_per_batch,
             manifest.temperatures,
             manifest.tidied,
         )
+
+    @property
+    def tokens_per_batch(self) -> int:
+        """`max_tokens_per_batch`, or what suits the device where nobody says."""
+        if self.max_tokens_per_batch is None:
+            return suitable_tokens(self.encoder.engine.device)
+        return self.max_tokens_per_batch
 
     def tag(self, documents: Iterable[Document]) -> Iterator[Document]:
         """The documents, in order, their spans replaced by those that the model finds."""
@@ -160,7 +163,7 @@ class Tagger:
         """Batch by batch, the rows' positions and the log-probabilities [u, K] of what is wanted of them; the budget of
         tokens is halved, and what is left packed anew, whenever the device runs out of memory."""
         lengths = [len(row) + self.encoder.tokenizer.n_special_tokens for row in rows]
-        budget = self.max_tokens_per_batch
+        budget = self.tokens_per_batch
         left = set(range(len(rows)))
         while left:
             waiting = sorted(left)
@@ -169,7 +172,7 @@ class Tagger:
                 try:
                     result = self.encoder.launch([rows[i] for i in batch], [wanted[i] for i in batch])
                 except torch.OutOfMemoryError:
-                    budget = _half_as_many_tokens(self.encoder.engine, [lengths[i] for i in batch])
+                    budget = half_as_many_tokens(self.encoder.engine, [lengths[i] for i in batch])
                     break
                 left.difference_update(batch)
                 yield batch, result
@@ -222,18 +225,6 @@ def _put(logp_UK: torch.Tensor, targets_u: Positions, part_uK: torch.Tensor) -> 
         logp_UK = logp_UK.cpu()
         logp_UK[torch.from_numpy(targets_u)] = part_uK.cpu()
     return logp_UK
-
-
-def _half_as_many_tokens(engine: Engine, lengths_tokens: list[int]) -> int:
-    """The budget after a batch of such rows was too much. Raises DeviceError where no batch computes less."""
-    cost = engine.cost(lengths_tokens)
-    if cost <= engine.cost([max(lengths_tokens)]):
-        raise DeviceError(
-            f"out of memory on a batch of {cost} tokens, {len(lengths_tokens)} rows of {max(lengths_tokens)} at most: "
-            "expected room for the smallest batch; give each task more of the GPU (spark.task.resource.gpu.amount), or "
-            "keep other programs off it"
-        )
-    return cost // 2
 
 
 def _read_ahead(documents: Iterable[Document]) -> Iterator[list[Document]]:

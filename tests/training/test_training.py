@@ -176,6 +176,26 @@ def test_the_weights_can_be_the_mean_of_the_last_epochs(
     assert not torch.allclose(found["classifier.weight"].float(), epochs[1]["classifier.weight"], atol=1e-3)
 
 
+@pytest.mark.parametrize(("kept_epoch", "place"), [("best", 0), ("last", -1)])
+def test_the_fold_chooses_the_epoch_unless_the_last_is_asked_for(
+    kept_epoch: str,
+    place: int,
+    hub_checkpoint: Path,
+    official_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scores = iter([0.9, 0.5])
+    monkeypatch.setattr(run.NerTrainer, "score", lambda _: {("es", DISEASE): next(scores)})
+    folder = train(recipe_of(tmp_path, hub_checkpoint, epochs=2, kept_epoch=kept_epoch), data=official_data)
+    steps = sorted((tmp_path / "trainer").glob("checkpoint-*"), key=lambda path: int(path.name[11:]))
+    assert len(steps) == 2
+    expected, found = load_file(steps[place] / WEIGHTS), load_file(folder / WEIGHTS)
+    assert torch.allclose(found["classifier.weight"].float(), expected["classifier.weight"], atol=1e-3)
+    heads = [load_file(step / WEIGHTS)["classifier.weight"] for step in steps]
+    assert not torch.allclose(*heads, atol=1e-3)
+
+
 def test_replaced_mentions_and_words_first_tokens_reach_the_model(
     hub_checkpoint: Path, official_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,9 +73,11 @@ class Recipe(BaseModel):
     layer_decay: float = Field(1.0, gt=0, le=1)
     """Learning rate of each layer as a share of that of the layer above (J. Howard, S. Ruder, ULMFiT, arXiv
     1801.06146); 1 is the same for all."""
+    kept_epoch: Literal["best", "last"] = "best"
+    """Whose weights are kept: those of the epoch that the held-out fold scores best, or the last one's, as where no
+    fold is held out. A twin that keeps the last is scored on a fold that chose nothing."""
     averaged_epochs: int = Field(1, ge=1)
-    """Weights are the mean of those after this many last epochs; 1 takes the best epoch, or the last if none is
-    scored."""
+    """Weights are the mean of those after this many last epochs; 1 leaves it to kept_epoch."""
     report_to: tuple[Reporter, ...] = ()
     """`[tensorboard]` also writes the curves as they grow below `trainer/runs`, or to TENSORBOARD_LOGGING_DIR."""
     seed: int = 13

@@ -169,7 +169,7 @@ def _arguments(recipe: Recipe, *, warmup_steps: int, bf16: bool, scored: bool) -
         eval_strategy="epoch" if scored else "no",
         save_strategy="epoch",
         save_total_limit=max(2, recipe.averaged_epochs),
-        load_best_model_at_end=scored and recipe.averaged_epochs == 1,
+        load_best_model_at_end=scored and recipe.averaged_epochs == 1 and recipe.kept_epoch == "best",
         metric_for_best_model="strict_f1" if scored else None,
         greater_is_better=True if scored else None,
         logging_steps=50,
