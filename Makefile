@@ -45,7 +45,7 @@ dist: $(VENV)/.installed-dev ## Build dist/*.whl and, for spark-submit --py-file
 # Each has a Spark of its own, of 2 to 3 GB. Files stay whole; the longest come first (tests/conftest.py).
 WORKERS ?= 2
 
-test: $(VENV)/.installed-dev ## Run the tests, but for those marked slow
+test: $(VENV)/.installed-dev $(VENV)/spark.jsa ## Run the tests, but for those marked slow
 	@$(WITH_JAVA) $(BIN)/python -m pytest -m 'not slow' -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: lint test ## Everything that CI runs: lint, then the tests
@@ -141,6 +141,17 @@ $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml constraints.txt
 $(VENV)/.installed-train: $(VENV)/.made pyproject.toml constraints.txt
 	@echo 'Installing cardio-ner and what training needs into $(VENV): some minutes the first time'
 	@$(INSTALL) -e '.[train,encoder]'
+	@touch $@
+
+# The classes that Spark loads, laid out for Java to map: tests start Java dozens of times, and each starts in two thirds
+# of the time (tests/conftest.py). Another Java finds that it is not its own and does without, as tests do where it is
+# missing.
+$(VENV)/spark.jsa: $(VENV)/.installed-dev
+	@echo 'Laying out the classes of Spark for the tests: a minute or two the first time'
+	@$(WITH_JAVA) JDK_JAVA_OPTIONS='-Xlog:disable -XX:ArchiveClassesAtExit=$(abspath $@)' \
+	    $(BIN)/spark-submit --master 'local[1]' --properties-file conf/spark/local.conf jobs/annotate.py \
+	    --input examples/notes/es --output build/classes > /dev/null 2>&1 || echo 'Left out: it could not be done'
+	@rm -rf build/classes
 	@touch $@
 
 # EDS-NLP asks for other packages than ours does: its environment is its own, but for the versions in constraints.txt.

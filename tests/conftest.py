@@ -14,8 +14,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reaches for the netw
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # Threads that wait for each other on shared cores burn two thirds of the time, in the programs that tests start too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# The JVMs of tests live for seconds: they would spend more on compiling well than they gain by it.
-os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+# The JVMs of tests live for seconds: they would spend more on compiling well than they gain by it, and find the classes
+# that `make test` has laid out. A Java that can do nothing with those goes on without, and must not say so aloud.
+os.environ.setdefault(
+    "JDK_JAVA_OPTIONS",
+    f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable -XX:SharedArchiveFile={sys.prefix}/spark.jsa",
+)
 
 import pytest
 import torch

@@ -106,7 +106,6 @@ def _environment(folder: Path, secret: str, python: Path) -> dict[str, str]:
         "PYSPARK_PYTHON": str(python),
         "PYSPARK_DRIVER_PYTHON": str(python),
         "TMPDIR": str(folder),
-        "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # six JVMs that live for seconds
     }
 
 
