@@ -5,9 +5,10 @@
     the recipe people copy (transformers' pipeline in a pandas UDF): as written, and at its best batch size
     EDS-NLP on its Spark backend, at its best batch size
 
-for the checkpoint that ships and for a base-size encoder with random weights. Each is a process of its own, rounds are
-interleaved; benchmarks/README.md says how. Writes DATE-head-to-head.md, .json and .png. Exit code 1: the Spark job and
-the Tagger did not find the same mentions.
+for the checkpoint that ships and for a base-size encoder with random weights, or for one of them (`--encoder`). Each is
+a process of its own, rounds are interleaved; benchmarks/README.md says how. Writes DATE-head-to-head.md, .json and .png
+(of one encoder: DATE-head-to-head-shipped, DATE-base-size). Exit code 1: the Spark job and the Tagger did not find the
+same mentions.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import os
 import tempfile
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,6 +43,15 @@ BASE_SIZE_SHARE = 8
 NO_BF16 = "this processor multiplies no bfloat16 in hardware"
 
 
+class Encoder(StrEnum):
+    shipped = "shipped"
+    base = "base"
+
+
+RESULTS = {None: "head-to-head", Encoder.shipped: "head-to-head-shipped", Encoder.base: "base-size"}
+"""What the results of both encoders, or of one, are called."""
+
+
 def main(
     rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds")] = 3,
     seconds: Annotated[float, typer.Option(help="About how long a round of the Tagger takes")] = 10,
@@ -49,6 +60,7 @@ def main(
     ] = None,
     cores: Annotated[int, typer.Option(help="Threads, or Spark's local[…]")] = os.cpu_count() or 1,
     peers: Annotated[Path, typer.Option(help="Python with the packages of benchmarks/peers.txt")] = PEERS,
+    encoder: Annotated[Encoder | None, typer.Option(help="This one alone", show_default="both")] = None,
     output: Annotated[Path, typer.Option(help="Folder for the results")] = ROOT / "benchmarks/results",
 ) -> None:
     """Measure all, write the results, and fail where the job's mentions are not the Tagger's."""
@@ -73,9 +85,9 @@ def main(
         "cores": cores,
         "peer_versions": versions_in(peers, *PEER_PACKAGES) if peers.exists() else {},
         "not_run": not_run(settings, peers),
-        "parts": measure(settings, console),
+        "parts": [measure(each, settings, console) for each in Encoder if encoder in (None, each)],
     }
-    page = write(results, output)
+    page = write(results, output, RESULTS[encoder])
     Console().print(Markdown(page))
     refuse_differences(results)
 
@@ -90,31 +102,27 @@ def not_run(settings: Settings, peers: Path) -> dict[str, str]:
     return reasons
 
 
-def measure(settings: Settings, console: Console) -> list[dict[str, Any]]:
-    """Both parts, with their figures."""
-    shipped, source = Checkpoint.open(packaged_model(LANGUAGE)), open_source()
-    parts = []
+def measure(encoder: Encoder, settings: Settings, console: Console) -> dict[str, Any]:
+    """One encoder's part, with its figures."""
+    shipped = Checkpoint.open(packaged_model(LANGUAGE))
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        small = Part("The checkpoint that ships", shipped, write_minilm(scratch / "minilm", shipped))
-        base = Part("A base-size encoder (12 x 768)", Checkpoint.open(write_base_size(scratch / "base", shipped)))
-        for number, (part, share) in enumerate([(small, 1), (base, BASE_SIZE_SHARE)]):
-            own = scratch / f"part-{number}"
-            own.mkdir()
-            fewer = settings.with_share(share)
-            measured = run_part(part, source, fewer, scratch=own, say=console.print)
-            derived = {
-                "lines": [asdict(line) for line in lines(measured)],
-                "goals": [asdict(goal) for goal in goals(measured)],
-            }
-            parts.append(measured | derived)
-    return parts
+        if encoder is Encoder.shipped:
+            part = Part("The checkpoint that ships", shipped, write_minilm(scratch / "minilm", shipped))
+        else:
+            base = Checkpoint.open(write_base_size(scratch / "base", shipped))
+            part, settings = Part("A base-size encoder (12 x 768)", base), settings.with_share(BASE_SIZE_SHARE)
+        measured = run_part(part, open_source(), settings, scratch=scratch, say=console.print)
+    return measured | {
+        "lines": [asdict(line) for line in lines(measured)],
+        "goals": [asdict(goal) for goal in goals(measured)],
+    }
 
 
-def write(results: dict[str, Any], output: Path) -> str:
+def write(results: dict[str, Any], output: Path, name: str) -> str:
     """The three files; the page's text."""
     output.mkdir(parents=True, exist_ok=True)
-    stem = output / f"{results['date']}-head-to-head"
+    stem = output / f"{results['date']}-{name}"
     picture = stem.with_suffix(".png")
     page = markdown(results, picture.name)
     stem.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
