@@ -22,8 +22,8 @@ def sections(kinds: Sequence[Kind]) -> list[str]:
     """The report's paragraphs and tables."""
     grown = [kind for kind in kinds if not kind[0].long_note_bytes and kind[0].cores == _most_cores(kinds)]
     return [
-        f"Each run in processes of its own. Start-up is apart; so is the cost of any run, as one over {SMALL_NOTES} "
-        "notes tells it just before and after. Figures are medians.",
+        "Each run in processes of its own. Start-up is apart; what a document costs is what a run takes beyond one over "
+        f"{SMALL_NOTES} notes just before and after it, divided among the other documents. Figures are medians.",
         "## Time per document",
         _time_table(grown),
         "## Peak memory (the largest process of each kind)",
@@ -59,14 +59,14 @@ def _time_table(grown: Sequence[Kind]) -> str:
                 f"{seconds / _per_document(least)[0]:.3f}",
                 f"{processor * 1e3:.3f}",
                 f"{processor / _per_document(least)[1]:.3f}",
-                f"{of(kind, lambda run: run.words / (run.seconds - run.small_seconds)):,.0f}",
+                f"{of(kind, lambda run: run.words / run.documents / run.seconds_per_document):,.0f}",
             ]
         )
     heads = [
         "documents",
         "runs",
         "s",
-        "s of any run",
+        f"s of {SMALL_NOTES} notes",
         "ms/document",
         "ratio",
         "processor ms/document",

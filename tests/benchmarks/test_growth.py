@@ -63,6 +63,7 @@ def test_the_report_compares_with_the_smallest_size_and_with_one_core() -> None:
     ]
     text = "\n".join(sections(kinds))
     assert "| 1,300 | 1 | 12.0 | 2.0 | 10.000 | 1.000 |" in text
+    assert text.count("| 15,000 |") == 1  # 150 words in those 10 ms
     assert "| 2,300 | 1 | 23.0 | 2.0 | 10.500 | 1.050 |" in text
     assert "2 cores were 2.00 times as fast as one" in text
 
