@@ -28,7 +28,7 @@ from cardio_ner.engine.attention import RowLengths, by_length
 from cardio_ner.engine.contract import MIN_TOKENS
 from cardio_ner.engine.linear import Linear, onednn_takes
 from cardio_ner.engine.loading import engine_of, load_model
-from cardio_ner.engine.packed import PackedBert, is_packable
+from cardio_ner.engine.packed import STEP_TOKENS, PackedBert, is_packable
 from cardio_ner.engine.padded import PaddedModel
 from cardio_ner.tagger import Tagger
 from cardio_ner.tokenization import DocumentTokenizer
@@ -105,6 +105,34 @@ def test_batches_over_one_block_are_cut_into_blocks_that_lose_nothing() -> None:
     rows = [random_row(100, seed) for seed in range(3 * MIN_TOKENS // 100)]
     assert sum(map(len, rows)) > 2 * MIN_TOKENS
     assert largest_difference(rows, [np.arange(100)] * len(rows), RobertaConfig) < 1e-4
+
+
+def test_on_a_cpu_products_have_few_sizes_whatever_the_rows_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """oneDNN keeps a program for each: with a size for every batch a worker grew by 400 MB in a thousand notes."""
+    sizes = []
+    product = Linear.__call__
+
+    def noted(self: Linear, x_NI: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(x_NI))
+        return product(self, x_NI)
+
+    monkeypatch.setattr(Linear, "__call__", noted)
+    packed, _ = BOTH[BertConfig]
+    with torch.inference_mode():
+        for n_rows in range(1, 60, 3):
+            rows = [random_row(60 + (seed * n_rows) % 67, seed) for seed in range(n_rows)]
+            packed.logits(rows, [np.arange(0, len(row), 1 + n_rows % 3) for row in rows])
+    assert min(sizes) >= MIN_TOKENS
+    assert max(sizes) > 4 * MIN_TOKENS
+    assert {size % STEP_TOKENS for size in sizes} == {0}
+
+
+@given(lengths=st.lists(st.integers(1, 128), min_size=1, max_size=90), budget=st.integers(MIN_TOKENS, 3000))
+def test_a_batch_costs_no_more_than_it_may(lengths: list[int], budget: int) -> None:
+    packed, _ = BOTH[BertConfig]
+    batches = packed.batches(lengths, max_tokens=budget)
+    assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
+    assert all(packed.cost([lengths[row] for row in batch]) <= budget for batch in batches)
 
 
 def test_no_wanted_token_is_no_logit() -> None:

@@ -11,7 +11,7 @@ Contract
   J. Devlin et al., arXiv 1810.04805; Y. Liu et al., arXiv 1907.11692. Rows end to end: M. Krell et al., arXiv
   2107.02027.
 
-Shapes: N tokens of all rows (a CPU adds idle ones up to MIN_TOKENS), U wanted, C channels, K labels.
+Shapes: N tokens of all rows (a CPU adds idle ones, see `cost`), U wanted, C channels, K labels.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ SAID = {
     "max_position_embeddings", "type_vocab_size", "layer_norm_eps", "pad_token_id",
 }  # fmt: skip
 """What config.json must say: transformers may leave its defaults out."""
+
+STEP_TOKENS = 64
+"""On a CPU all matrices have a multiple of so many rows: oneDNN compiles a program for every number of rows that it meets,
+and keeps a thousand."""
 
 Weights = Mapping[str, torch.Tensor]
 """By the names that transformers gives them."""
@@ -139,11 +143,17 @@ class PackedBert:
 
     def batches(self, lengths_tokens: Sequence[int], *, max_tokens: int) -> list[list[int]]:
         """Rows of like length together, whatever it is."""
+        if self.device.type == "cpu" and max_tokens > STEP_TOKENS:
+            max_tokens -= max_tokens % STEP_TOKENS
         return pack_in_order(lengths_tokens, max_tokens=max_tokens)
 
     def cost(self, lengths_tokens: Sequence[int]) -> int:
-        """The rows' tokens; on a CPU MIN_TOKENS at least."""
-        return max(sum(lengths_tokens), MIN_TOKENS if self.device.type == "cpu" else 0)
+        """The rows' tokens; on a CPU the next multiple of STEP_TOKENS, MIN_TOKENS at least."""
+        return self._computed(sum(lengths_tokens))
+
+    def _computed(self, n_tokens: int) -> int:
+        """As how many so many tokens are computed."""
+        return n_tokens if self.device.type != "cpu" else max(-(-n_tokens // STEP_TOKENS) * STEP_TOKENS, MIN_TOKENS)
 
     def logits(self, rows: Sequence[Row], wanted: Sequence[Positions]) -> torch.Tensor:
         """[U, K] float32, as `Engine` says."""
@@ -163,7 +173,8 @@ class PackedBert:
     def _in_blocks(self, layer: Layer, looked_NC: torch.Tensor, x_NC: torch.Tensor) -> torch.Tensor:
         """[N, C]: the rest of the layer; on a CPU in even blocks of MIN_TOKENS or more."""
         n_blocks = max(1, len(x_NC) // MIN_TOKENS) if self.device.type == "cpu" else 1
-        blocks = zip(looked_NC.tensor_split(n_blocks), x_NC.tensor_split(n_blocks), strict=True)
+        borders = [len(x_NC) // STEP_TOKENS * block // n_blocks * STEP_TOKENS for block in range(1, n_blocks)]
+        blocks = zip(looked_NC.tensor_split(borders), x_NC.tensor_split(borders), strict=True)
         return torch.cat([layer.after_attention(looked, x) for looked, x in blocks])
 
     def _collate(
@@ -180,7 +191,7 @@ class PackedBert:
         places_N = np.arange(lengths.sum()) - np.repeat(starts[order], lengths[order]) + self.first_place
         places_N = np.append(places_N, np.full(idle, self.first_place))
         wanted_U = np.concatenate(wanted) + np.repeat(starts, [len(its) for its in wanted])
-        wanted_U = np.append(wanted_U, np.zeros(max(0, self.cost([1]) - len(wanted_U)), dtype=np.int64))
+        wanted_U = np.append(wanted_U, np.zeros(self._computed(len(wanted_U)) - len(wanted_U), dtype=np.int64))
         ids, places, wanted_places = (upload(array, self.device) for array in (ids_N, places_N, wanted_U))
         return ids, places, wanted_places, RowLengths.of(lengths[order].tolist(), self.device)
 
