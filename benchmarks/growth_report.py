@@ -22,8 +22,8 @@ def sections(kinds: Sequence[Kind]) -> list[str]:
     """The report's paragraphs and tables."""
     grown = [kind for kind in kinds if not kind[0].long_note_bytes and kind[0].cores == _most_cores(kinds)]
     return [
-        "Each run in processes of its own. Start-up is apart; what a document costs is what a run takes beyond one over "
-        f"{SMALL_NOTES} notes just before and after it, divided among the other documents. Figures are medians.",
+        "Each run in processes of its own. Start-up is apart; what a document costs is what a run takes beyond one "
+        f"over {SMALL_NOTES} notes just before and after it, divided among the other documents. Figures are medians.",
         "## Time per document",
         _time_table(grown),
         "## Peak memory (the largest process of each kind)",

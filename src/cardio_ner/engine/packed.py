@@ -39,7 +39,7 @@ SAID = {
 """What config.json must say: transformers may leave its defaults out."""
 
 STEP_TOKENS = 64
-"""On a CPU all matrices have a multiple of so many rows: oneDNN compiles a program for every number of rows that it meets,
+"""On a CPU products have a multiple of so many rows: oneDNN compiles a program for every number of them that it meets,
 and keeps a thousand."""
 
 Weights = Mapping[str, torch.Tensor]
