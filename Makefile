@@ -143,9 +143,9 @@ $(VENV)/.installed-train: $(VENV)/.made pyproject.toml constraints.txt
 	@$(INSTALL) -e '.[train,encoder]'
 	@touch $@
 
-# The classes that Spark loads, laid out for Java to map: tests start Java dozens of times, and each starts in two thirds
-# of the time (tests/conftest.py). Another Java finds that it is not its own and does without, as tests do where it is
-# missing.
+# The classes that Spark loads, laid out for Java to map: tests start Java dozens of times, and a first small run of the
+# job takes three quarters of the time (tests/conftest.py). Another Java finds that it is not its own and does without, as
+# tests do where it is missing.
 $(VENV)/spark.jsa: $(VENV)/.installed-dev
 	@echo 'Laying out the classes of Spark for the tests: a minute or two the first time'
 	@$(WITH_JAVA) JDK_JAVA_OPTIONS='-Xlog:disable -XX:ArchiveClassesAtExit=$(abspath $@)' \
