@@ -5,8 +5,9 @@
 In tokens a second, for the small encoder that ships and for one of base size with random weights:
 - *matrices*: the products of the encoder's linear maps alone, on the shapes of a full batch: the chip's own rate;
 - *bare*: full windows in full batches through `Encoder.launch`, for several budgets of tokens;
-- *UDF*: `annotate_each`, the iterator that Spark's Python worker runs, from texts to rows, in one process and in four
-  (as conf/spark/*-gpu.conf shares a GPU): its distance from the bare encoder is what the GPU waits for the rest;
+- *UDF*: `annotate_each`, the iterator that Spark's Python worker runs, from texts to rows, in one process and in
+  several (four, as conf/spark/*-gpu.conf shares a GPU, and more): its distance from the bare encoder is what the GPU
+  waits for the rest;
 - *pipeline*: transformers' token-classification pipeline in float16, at its best batch size.
 Rounds are interleaved, medians taken. Matrices and bare count window tokens, UDF and pipeline document tokens.
 `--device cpu` tries the script out where no GPU is.
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -48,7 +50,10 @@ RESULTS = Path(__file__).parent / "results"
 BUDGETS = "4096,16384,32768,65536"
 PIPELINE_BATCHES = (32, 128, 256)
 ARROW_ROWS = 256
-TASKS = 4
+TASKS = "4,12"
+Pools = dict[int, list[ProcessPoolExecutor]]
+"""By how many share the GPU: processes, each a pool of its own, so that a share always meets the process that has
+loaded its weights."""
 Work = Callable[[], object]
 
 
@@ -107,14 +112,14 @@ def annotate(checkpoint: str, model_id: str, device: str, budget: int, texts: li
     return sum(len(rows) for rows in annotate_each(batches, settings, models, careful=False))
 
 
-def udf(part: Part, budget: int, pool: ProcessPoolExecutor | None) -> Work:
-    """`annotate` over all documents, here or dealt out to TASKS processes."""
+def udf(part: Part, budget: int, processes: list[ProcessPoolExecutor] | None = None) -> Work:
+    """`annotate` over all documents, here or dealt out to processes."""
     texts = [document.text for document in part.documents]
     fixed = str(part.checkpoint.folder), part.checkpoint.model_id, part.device, budget
-    if pool is None:
+    if processes is None:
         return lambda: annotate(*fixed, texts)
-    shares = [texts[task::TASKS] for task in range(TASKS)]
-    return lambda: [done.result() for done in [pool.submit(annotate, *fixed, share) for share in shares]]
+    shares = [(process, texts[task :: len(processes)]) for task, process in enumerate(processes)]
+    return lambda: [done.result() for done in [process.submit(annotate, *fixed, share) for process, share in shares]]
 
 
 def peer(part: Part, batch_size: int, tagger: Tagger) -> tuple[Work, int]:
@@ -157,7 +162,7 @@ def window_tokens(part: Part, tagger: Tagger) -> tuple[int, int]:
     return sum(lengths), sum(w.end - w.start + special for length in lengths for w in cut_windows(length, **size))
 
 
-def measure(part: Part, budgets: list[int], rounds: int, pool: ProcessPoolExecutor) -> dict[str, Any]:
+def measure(part: Part, budgets: list[int], rounds: int, pools: Pools) -> dict[str, Any]:
     """All of one encoder: rates, and what they are of each other."""
     taggers = {budget: part.tagger(budget) for budget in budgets}
     first = taggers[budgets[0]]
@@ -165,8 +170,9 @@ def measure(part: Part, budgets: list[int], rounds: int, pool: ProcessPoolExecut
     work: dict[str, tuple[Work, int]] = {"matrices": (matrices(part, first, budgets[-1]), budgets[-1])}
     for budget, tagger in taggers.items():
         work[f"bare, {budget} tokens a batch"] = bare(part, tagger)
-        work[f"UDF in 1 process, {budget}"] = udf(part, budget, None), n_tokens
-        work[f"UDF in {TASKS} processes, {budget}"] = udf(part, budget, pool), n_tokens
+        work[f"UDF in 1 process, {budget}"] = udf(part, budget), n_tokens
+        for count, processes in pools.items():
+            work[f"UDF in {count} processes, {budget}"] = udf(part, budget, processes), n_tokens
     for size in PIPELINE_BATCHES:
         work[f"pipeline, batches of {size}"] = peer(part, size, first)
     found = rates(work, part.device, rounds)
@@ -212,6 +218,7 @@ def main(
     pipeline_share: Annotated[int, typer.Option(help="The pipeline, being slow, reads one document in so many")] = 16,
     rounds: Annotated[int, typer.Option(help="Interleaved rounds")] = 3,
     budgets: Annotated[str, typer.Option(help="Tokens of a batch, to choose from")] = BUDGETS,
+    tasks: Annotated[str, typer.Option(help="Processes that share the GPU")] = TASKS,
     results: Annotated[Path, typer.Option(help="Folder of the Markdown and the JSON")] = RESULTS,
 ) -> None:
     """Measure, print, write."""
@@ -221,16 +228,17 @@ def main(
     documents = tuple(open_source().take(n_documents))
     named = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else "CPU"
     found: dict[str, Any] = {"device": named, "documents": n_documents, **machine(), **provenance(), "encoders": {}}
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        ProcessPoolExecutor(TASKS, mp_context=get_context("spawn")) as pool,
-    ):
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        counts = sorted(int(count) for count in tasks.split(","))
+        context = get_context("spawn")
+        processes = [stack.enter_context(ProcessPoolExecutor(1, mp_context=context)) for _ in range(counts[-1])]
+        pools: Pools = {count: processes[:count] for count in counts}
         encoders = {checkpoint or "shipped": given}
         if base_size:
             encoders["base-size"] = Checkpoint.open(write_base_size(Path(folder), given))
         for name, encoder in encoders.items():
             part = Part(encoder, device, documents, pipeline_share)
-            found["encoders"][name] = measure(part, sizes, rounds, pool)
+            found["encoders"][name] = measure(part, sizes, rounds, pools)
     results.mkdir(parents=True, exist_ok=True)
     stem = results / f"{found['date']}-gpu"
     stem.with_suffix(".json").write_text(json.dumps(found, indent=1), encoding="utf-8")

@@ -32,10 +32,13 @@ def main(
     output: Annotated[Path, typer.Argument(help="Folder for the tables; it is not there yet")],
     repeats: Annotated[int, typer.Option(help="Runs over the notes, each between two small ones")] = 1,
     checkpoint: Annotated[Path | None, typer.Option(help="Of all languages; without it those that ship")] = None,
+    device: Annotated[str, typer.Option(help="As in conf/annotate.yaml")] = "auto",
 ) -> None:
     """Run the job over the three inputs in turn."""
     tell("imported")
-    settings = Settings(checkpoints=dict.fromkeys(LANGUAGES, str(checkpoint))) if checkpoint else Settings()
+    settings = Settings(device=device)
+    if checkpoint:
+        settings = Settings(device=device, checkpoints=dict.fromkeys(LANGUAGES, str(checkpoint)))
     with session("cardio-ner growth") as spark:
         spark.sparkContext.setLogLevel("ERROR")
         tell("session")

@@ -76,16 +76,25 @@ class Run:
         return sum(self.processor_seconds.values()) / (self.documents - SMALL_NOTES)
 
 
-def measure(notes: Input, *, warm_up: Path, small: Path, output: Path, checkpoint: Path | None) -> Run:
-    """Run the job over the notes. Raises RuntimeError if it fails."""
+def measure(
+    notes: Input,
+    *,
+    warm_up: Path,
+    small: Path,
+    output: Path,
+    checkpoint: Path | None,
+    submit: str | None = None,
+    device: str = "auto",
+) -> Run:
+    """Run the job over the notes, with spark-submit's options in `submit` or as conf/spark/local.conf has them. Raises
+    RuntimeError if it fails."""
     arguments = [str(path) for path in (notes.folder, warm_up, small, output)]
-    arguments += ["--repeats", str(max(1, ENOUGH_WORDS // notes.words))]
+    arguments += ["--repeats", str(max(1, ENOUGH_WORDS // notes.words)), "--device", device]
     arguments += ["--checkpoint", str(checkpoint)] if checkpoint else []
-    submit = f"--master local[{notes.cores}] --properties-file {CONF} pyspark-shell"
+    options = submit or f"--master local[{notes.cores}] --properties-file {CONF}"
     command = [sys.executable, str(ROOT / "benchmarks/growth_job.py"), *arguments]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYSPARK_SUBMIT_ARGS": submit}
-    ) as child:
+    environment = os.environ | {"PYSPARK_SUBMIT_ARGS": f"{options} pyspark-shell"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
         assert child.stdout is not None
         with Watch(child.pid) as watch:
             lines = (line.removeprefix(MARK) for line in child.stdout if line.startswith(f"{MARK} "))

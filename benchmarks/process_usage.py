@@ -1,8 +1,9 @@
 """What the processes of a Spark job on one machine take, by role: memory and processor time. Linux alone.
 
 Contract
-- Roles: `driver` (the Python process that is watched), `jvm` (Spark's: on a local master driver and executor in one),
-  `daemon` (Spark's parent of workers) and `worker` (Python, forked from it).
+- Roles: `driver` (the Python process that is watched), `jvm` (Spark's: on a local master driver and executor in one, in
+  a cluster on this machine the driver's and each executor's), `daemon` (Spark's parent of workers) and `worker`
+  (Python, forked from it).
 - The peak of a process is the kernel's own high-water mark (VmHWM), so none is missed between two looks; only what a
   process took after the last look before its end is. A role's peak is that of its largest process.
 - Processor time is that of all processes of a role, also of those that ended.
@@ -24,6 +25,8 @@ import psutil
 LOOK_SECONDS = 0.5
 Role = Literal["driver", "jvm", "daemon", "worker"]
 ROLES: tuple[Role, ...] = get_args(Role)
+JVMS = {"org.apache.spark.deploy.SparkSubmit", "org.apache.spark.executor.CoarseGrainedExecutorBackend"}
+"""Main classes of the driver and of an executor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def role_of(process: psutil.Process, root: psutil.Process) -> Role | None:
     if process.pid == root.pid:
         return "driver"
     if not _is_daemon(process):
-        return "jvm" if "org.apache.spark.deploy.SparkSubmit" in process.cmdline() else None
+        return "jvm" if JVMS & set(process.cmdline()) else None
     parent = process.parent()
     return "worker" if parent is not None and _is_daemon(parent) else "daemon"
 
