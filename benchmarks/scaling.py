@@ -1,8 +1,8 @@
 """What a hundred million notes would take: writes the tables of docs/scaling.md. `python benchmarks/scaling.py`
 
 From benchmarks/results: the latest growth run (bytes of rows, what any batch costs, what Spark's own processes take for
-a note), the latest feeding run (what a task takes for a token, the encoder apart) and each head-to-head run (the whole
-job's words a second on that machine). The rest is counted here, over notes of about 150 words: tokens, windows,
+a note), the latest feeding run (what a task takes for a token, the encoder apart), each head-to-head run (the whole
+job's words a second on that machine) and the latest runs of gpu.py and gpu_job.py. The rest is counted here, over notes of about 150 words: tokens, windows,
 mentions. Prices and sizes are options; the arithmetic is in scaling_arithmetic.py.
 """
 
@@ -19,11 +19,11 @@ from typing import Annotated, Any
 import typer
 
 import scaling_arithmetic as arithmetic
-from cardio_ner.checkpoint import Checkpoint, packaged_model
 from cardio_ner.document import LANGUAGES
 from cardio_ner.tagger import Tagger
 from cardio_ner.windows import cut_windows
 from conditions import RESULTS, markdown_table
+from growth_run import SMALL_NOTES
 from made_notes import make_note, read_sources, write_notes
 from scaling_arithmetic import Sample, Tables
 
@@ -35,11 +35,6 @@ LENGTHS_WORDS = (50, 150, 500, 1_000)
 BEFORE_WORDS_PER_SECOND = {"AMX": 19_800}
 """Document tokens a second of two cores with AMX, by the copied recipe in bf16 at its best: measured before there was
 an engine, and by no command of this repository."""
-GPU_FLOPS = 400e12
-"""ASSUMED: the bf16 matrix rate that a data centre's GPU reaches on such shapes (an H100 by hand: docs/engine.md)."""
-GPU_SHARES = (0.05, 0.2, 0.4)
-"""ASSUMED: what share of it the encoder reaches."""
-BASE_SIZE = {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +54,16 @@ class Rate:
 
     where: str
     words_per_second_per_core: float
+
+
+@dataclass(frozen=True, slots=True)
+class GpuRate:
+    """What one GPU reads, and the cores beside it; None: as many as keep it from waiting."""
+
+    encoder: str
+    what: str
+    window_tokens_per_second: float
+    cores: int | None = None
 
 
 def main(
@@ -88,7 +93,7 @@ def main(
         "### By length",
         _length_table(notes, sample, rates),
         "### On GPUs",
-        _gpu_table(notes, sample, growth, price=gpu_hour_price, core_price=core_hour_price),
+        _gpu_table(notes, sample, read_gpu_rates(sample), growth, price=gpu_hour_price, core_price=core_hour_price),
         "### Tables and files",
         _output_table(notes, sample, output, growth),
     ]
@@ -145,6 +150,20 @@ def read_rates() -> list[Rate]:
         where = f"{told['machine']['cpu']} ({flags}), measured in {file.name}"
         rates.append(Rate(where, part["corpus"]["words"] / seconds / told["cores"]))
     return rates
+
+
+def read_gpu_rates(sample: Sample) -> list[GpuRate]:
+    """The bare encoders of the latest gpu.py, and the whole job with most tasks of the latest gpu_job.py."""
+    file = _latest("gpu")
+    rates = []
+    for name, part in json.loads(file.read_text(encoding="utf-8"))["encoders"].items():
+        bare = max(rate for what, rate in part["tokens_per_second"].items() if what.startswith("bare"))
+        rates.append(GpuRate(name, f"bare, {file.name}", bare))
+    file = _latest("gpu-job")
+    run = max(json.loads(file.read_text(encoding="utf-8"))["runs"], key=lambda run: int(run["tasks"]))
+    seconds = (run["seconds"] - run["small_seconds"]) * run["documents"] / (run["documents"] - SMALL_NOTES)
+    windows = run["tokens"] / seconds * sample.window_tokens / sample.tokens
+    return [*rates, GpuRate("shipped", f"the whole job, {file.name}", windows, int(run["tasks"]))]
 
 
 def count_sample() -> Sample:
@@ -211,22 +230,20 @@ def _length_table(n_notes: int, sample: Sample, rates: Sequence[Rate]) -> str:
     return markdown_table(["words a note", "tokens", *(f"core-hours: {rate.where}" for rate in rates)], rows)
 
 
-def _gpu_table(n_notes: int, sample: Sample, growth: Growth, *, price: float, core_price: float) -> str:
-    checkpoint = Checkpoint.open(packaged_model("es"))
-    shipped = json.loads((checkpoint.folder / "config.json").read_text(encoding="utf-8"))
+def _gpu_table(
+    n_notes: int, sample: Sample, rates: Sequence[GpuRate], growth: Growth, *, price: float, core_price: float
+) -> str:
     other = growth.spark_seconds_per_note + read_task_seconds_per_token() * sample.tokens
     rows = []
-    for name, config in (("that ships", shipped), ("base-size", BASE_SIZE)):
-        flops = arithmetic.flops_per_token(config, window_tokens=checkpoint.manifest.window_tokens)
-        for share in GPU_SHARES:
-            rate = arithmetic.window_tokens_per_second(flops_per_second=GPU_FLOPS, share=share, flops_per_token=flops)
-            spent = arithmetic.gpu_hours(n_notes, sample, window_tokens_per_second=rate)
-            feeding = arithmetic.cores_to_feed(rate, sample, other_seconds_per_note=other)
-            cost = spent * (price + feeding * core_price)
-            cells = [f"{flops / 1e6:,.0f}", f"{share:.2f}", f"{rate:,.0f}", f"{spent:,.1f}", f"{feeding:,.1f}"]
-            rows.append([name, *cells, f"{cost:,.0f}"])
-    heads = ["encoder", "MFLOP a token", "share (assumed)", "window tokens/s", "GPU-hours", "cores to feed one GPU"]
-    return markdown_table([*heads, f"cost at {price} and {core_price}"], rows)
+    for rate in rates:
+        windows = rate.window_tokens_per_second
+        spent = arithmetic.gpu_hours(n_notes, sample, window_tokens_per_second=windows)
+        feeding = rate.cores or arithmetic.cores_to_feed(windows, sample, other_seconds_per_note=other)
+        cost = spent * (price + feeding * core_price)
+        cells = [f"{windows:,.0f}", f"{spent:,.1f}", f"{feeding:,.1f}", f"{cost:,.0f}"]
+        rows.append([rate.encoder, rate.what, *cells])
+    heads = ["encoder", "measured", "window tokens/s", "GPU-hours", "cores beside it", f"cost at {price} and {core_price}"]
+    return markdown_table(heads, rows, n_text_columns=2)
 
 
 def _output_table(n_notes: int, sample: Sample, output: arithmetic.Output, growth: Growth) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
 
 SECONDS_AN_HOUR = 3600
 SPAN_PARTITIONS = 4
@@ -78,17 +77,6 @@ def core_hours(n_notes: int, sample: Sample, *, words_per_second_per_core: float
 def gpu_hours(n_notes: int, sample: Sample, *, window_tokens_per_second: float) -> float:
     """Notes by the rate at which one GPU reads window tokens."""
     return n_notes * sample.window_tokens / window_tokens_per_second / SECONDS_AN_HOUR
-
-
-def window_tokens_per_second(*, flops_per_second: float, share: float, flops_per_token: float) -> float:
-    """What a device reads if the encoder reaches that share of its matrix rate."""
-    return flops_per_second * share / flops_per_token
-
-
-def flops_per_token(config: dict[str, Any], *, window_tokens: int) -> float:
-    """Of a BERT's matrix products: four square maps, two wide ones, and attention's two, in each layer."""
-    hidden, wide, layers = (int(config[name]) for name in ("hidden_size", "intermediate_size", "num_hidden_layers"))
-    return layers * 2.0 * (4 * hidden * hidden + 2 * hidden * wide + 2 * window_tokens * hidden)
 
 
 def cores_to_feed(window_tokens_per_second: float, sample: Sample, *, other_seconds_per_note: float) -> float:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from torch.utils.flop_counter import FlopCounterMode
-from transformers import BertConfig, BertModel
 
-from scaling import BEGIN, END, PAGE, put_between
+from scaling import BEGIN, END, PAGE, GpuRate, put_between, read_gpu_rates
 from scaling_arithmetic import (
     Sample,
     Tables,
     core_hours,
     cores_to_feed,
-    flops_per_token,
     gpu_hours,
     hours,
     output_of,
-    window_tokens_per_second,
 )
 
 NOTE = Sample(words=150, tokens=240, window_tokens=300, mentions=8, text_bytes=1_000, parquet_bytes=500)
@@ -44,17 +41,19 @@ def test_files_follow_from_batches_and_partitions() -> None:
 
 def test_a_gpu_is_fed_by_as_many_cores_as_its_notes_take() -> None:
     assert cores_to_feed(300_000, NOTE, other_seconds_per_note=0.002) == pytest.approx(2)
-    assert window_tokens_per_second(flops_per_second=1e12, share=0.5, flops_per_token=1e6) == 5e5
 
 
-def test_operations_are_those_that_torch_counts() -> None:
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3}
-    # eager: the counter passes over fused attention on a CPU
-    config = BertConfig(**sizes, num_attention_heads=2, vocab_size=50, attn_implementation="eager")
-    model = BertModel(config, add_pooling_layer=False).eval()
-    with FlopCounterMode(display=False) as counter:
-        model(model.dummy_inputs["input_ids"].new_ones(2, 24))
-    assert flops_per_token(sizes, window_tokens=24) * 2 * 24 == counter.get_total_flops()
+def test_what_a_gpu_reads_is_taken_from_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scaling.RESULTS", tmp_path)
+    told = {"bare, 4 tokens a batch": 1e6, "bare, 8 tokens a batch": 2e6, "UDF in 1 process, 8": 5e5}
+    gpu = {"encoders": {"shipped": {"tokens_per_second": told}}}
+    run = {"tasks": 12, "documents": 3_300, "tokens": 3_300_000, "seconds": 5.0, "small_seconds": 2.0}
+    for name, content in (("gpu", gpu), ("gpu-job", {"runs": [run, run | {"tasks": 4, "seconds": 9.0}]})):
+        (tmp_path / f"2026-01-01-{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    bare, job = read_gpu_rates(NOTE)
+    assert bare == GpuRate("shipped", "bare, 2026-01-01-gpu.json", 2e6)
+    # 3,000 notes of 1,000 tokens beyond the small run's 300, in three seconds; 300 window tokens to 240 tokens
+    assert (job.window_tokens_per_second, job.cores) == (pytest.approx(1e6 * 300 / 240), 12)
 
 
 def test_only_what_stands_between_the_markers_changes(tmp_path: Path) -> None:
