@@ -2,18 +2,16 @@
 
 From benchmarks/results: the latest growth run (bytes of rows, what any batch costs, what Spark's own processes take for
 a note), the latest feeding run (what a task takes for a token, the encoder apart), each head-to-head run (the whole
-job's words a second on that machine) and the latest runs of gpu.py and gpu_job.py. The rest is counted here, over notes of about 150 words: tokens, windows,
-mentions. Prices and sizes are options; the arithmetic is in scaling_arithmetic.py.
+job's words a second on that machine) and the latest runs of gpu.py and gpu_job.py. The rest is counted here, over notes
+of about 150 words: tokens, windows, mentions. Prices and sizes are options; the arithmetic is in scaling_arithmetic.py.
 """
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean
 from typing import Annotated, Any
 
 import typer
@@ -22,10 +20,19 @@ import scaling_arithmetic as arithmetic
 from cardio_ner.document import LANGUAGES
 from cardio_ner.tagger import Tagger
 from cardio_ner.windows import cut_windows
-from conditions import RESULTS, markdown_table
-from growth_run import SMALL_NOTES
+from conditions import markdown_table
 from made_notes import make_note, read_sources, write_notes
-from scaling_arithmetic import Sample, Tables
+from scaling_arithmetic import Sample
+from scaling_results import (
+    GpuRate,
+    Growth,
+    Rate,
+    latest,
+    read_gpu_rates,
+    read_growth,
+    read_rates,
+    read_task_seconds_per_token,
+)
 
 PAGE = Path(__file__).parents[1] / "docs/scaling.md"
 BEGIN, END = "<!-- begin: benchmarks/scaling.py -->", "<!-- end -->"
@@ -35,35 +42,6 @@ LENGTHS_WORDS = (50, 150, 500, 1_000)
 BEFORE_WORDS_PER_SECOND = {"AMX": 19_800}
 """Document tokens a second of two cores with AMX, by the copied recipe in bf16 at its best: measured before there was
 an engine, and by no command of this repository."""
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """What the growth run says of any encoder."""
-
-    tables: Tables
-    any_batch_seconds: float
-    spark_seconds_per_note: float
-    """Processor time of all but the Python workers."""
-    file: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """The whole job on one kind of core."""
-
-    where: str
-    words_per_second_per_core: float
-
-
-@dataclass(frozen=True, slots=True)
-class GpuRate:
-    """What one GPU reads, and the cores beside it; None: as many as keep it from waiting."""
-
-    encoder: str
-    what: str
-    window_tokens_per_second: float
-    cores: int | None = None
 
 
 def main(
@@ -85,7 +63,7 @@ def main(
     wait = {"batches": output.batches, "any_batch_seconds": growth.any_batch_seconds}
     parts = [
         f"Plan for {notes:,} notes. Written by `python benchmarks/scaling.py`; from `{growth.file}` and "
-        f"`{_latest('feeding').name}`.",
+        f"`{latest('feeding').name}`.",
         "### A note",
         _sample_table(sample),
         "### On CPUs",
@@ -106,64 +84,6 @@ def put_between(page: Path, text: str) -> None:
     _, found, after = rest.partition(END)
     assert found, f"{page.name}: expected {BEGIN} and {END}"
     page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
-
-
-def read_growth() -> Growth:
-    """From the latest growth run, at its largest size."""
-    file = _latest("growth")
-    told = json.loads(file.read_text(encoding="utf-8"))
-    most_cores = max(run["cores"] for run in told["runs"])
-    runs = [run for run in told["runs"] if not run["long_note_bytes"] and run["cores"] == most_cores]
-    largest = max(runs, key=lambda run: int(run["documents"]))
-    tables = largest["tables"]
-    return Growth(
-        Tables(
-            tables["documents"]["bytes"] / largest["documents"],
-            tables["spans"]["bytes"] / largest["mentions"],
-        ),
-        median(run["small_seconds"] for run in runs),
-        sum(spent for role, spent in largest["processor_seconds"].items() if role != "worker") / largest["documents"],
-        file.name,
-    )
-
-
-def read_task_seconds_per_token() -> float:
-    """From the latest feeding run, over notes of about 150 words."""
-    notes = next(iter(json.loads(_latest("feeding").read_text(encoding="utf-8"))["measured"].values()))
-    return float(median(notes["seconds"]["task"]) / notes["tokens"])
-
-
-def _latest(name: str) -> Path:
-    """Results of that name, the latest."""
-    return max(RESULTS.glob(f"*-{name}.json"))
-
-
-def read_rates() -> list[Rate]:
-    """Of each head-to-head run, the whole job's with the checkpoint that ships."""
-    rates = []
-    for file in sorted(RESULTS.glob("*-head-to-head*.json")):
-        told = json.loads(file.read_text(encoding="utf-8"))
-        part = told["parts"][0]
-        job = next(contender for contender in part["contenders"] if contender["child"] == "job")
-        seconds = median(float(round_["seconds"]) for round_ in job["rounds"])
-        flags = ", ".join(told["machine"]["flags"])
-        where = f"{told['machine']['cpu']} ({flags}), measured in {file.name}"
-        rates.append(Rate(where, part["corpus"]["words"] / seconds / told["cores"]))
-    return rates
-
-
-def read_gpu_rates(sample: Sample) -> list[GpuRate]:
-    """The bare encoders of the latest gpu.py, and the whole job with most tasks of the latest gpu_job.py."""
-    file = _latest("gpu")
-    rates = []
-    for name, part in json.loads(file.read_text(encoding="utf-8"))["encoders"].items():
-        bare = max(rate for what, rate in part["tokens_per_second"].items() if what.startswith("bare"))
-        rates.append(GpuRate(name, f"bare, {file.name}", bare))
-    file = _latest("gpu-job")
-    run = max(json.loads(file.read_text(encoding="utf-8"))["runs"], key=lambda run: int(run["tasks"]))
-    seconds = (run["seconds"] - run["small_seconds"]) * run["documents"] / (run["documents"] - SMALL_NOTES)
-    windows = run["tokens"] / seconds * sample.window_tokens / sample.tokens
-    return [*rates, GpuRate("shipped", f"the whole job, {file.name}", windows, int(run["tasks"]))]
 
 
 def count_sample() -> Sample:
@@ -242,7 +162,14 @@ def _gpu_table(
         cost = spent * (price + feeding * core_price)
         cells = [f"{windows:,.0f}", f"{spent:,.1f}", f"{feeding:,.1f}", f"{cost:,.0f}"]
         rows.append([rate.encoder, rate.what, *cells])
-    heads = ["encoder", "measured", "window tokens/s", "GPU-hours", "cores beside it", f"cost at {price} and {core_price}"]
+    heads = [
+        "encoder",
+        "measured",
+        "window tokens/s",
+        "GPU-hours",
+        "cores beside it",
+        f"cost at {price} and {core_price}",
+    ]
     return markdown_table(heads, rows, n_text_columns=2)
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shlex
+from itertools import pairwise
 
 import pytest
 
 from gpu_job import CONF, sections, submit_options
-from growth_run import SMALL_NOTES
-from test_growth import run_over
+from growth_run import SMALL_NOTES, Run
 
 
 def confs_of(options: str) -> dict[str, str]:
     words = shlex.split(options)
-    return dict(after.split("=", 1) for word, after in zip(words, words[1:], strict=False) if word == "--conf")
+    return dict(after.split("=", 1) for word, after in pairwise(words) if word == "--conf")
 
 
 @pytest.mark.parametrize("n_tasks", range(1, 33))
@@ -33,7 +33,24 @@ def test_a_trial_without_a_gpu_asks_for_none() -> None:
 
 
 def test_the_table_leaves_out_what_any_run_takes() -> None:
-    # 1,300 notes in 12 s, small ones of 300 in 2 s each: 100 notes a second, of 9 / 1,300 tokens and 150 words
-    (table,) = sections([(4, run_over(SMALL_NOTES + 1_000, 12.0), 4_588)])
+    """1,300 notes in 12 s, 300 of them in 2 s: 100 notes a second, of 200 tokens and 150 words."""
+    n_notes = SMALL_NOTES + 1_000
+    run = Run(
+        documents=n_notes,
+        words=150 * n_notes,
+        cores=4,
+        long_note_bytes=0,
+        tokens=200 * n_notes,
+        mentions=9,
+        startup_seconds={"warmed up": 30.0},
+        seconds=12.0,
+        small_seconds=2.0,
+        processor_seconds={"worker": 7.0, "jvm": 4.0},
+        peaks_bytes={"worker": 1_500_000_000},
+        live_heap_bytes=0,
+        tables={},
+        moments=[],
+    )
+    (table,) = sections([(4, run, 4_588)])
     row = [cell.strip() for cell in table.splitlines()[-1].strip("|").split("|")]
-    assert row[:1] + row[3:7] + row[9:10] == ["4", "12.0", "2.0", "1", "15,000", "4,588"]
+    assert row == ["4", "1,300", "260,000", "12.0", "2.0", "20,000", "15,000", "11", "1,500", "4,588", "30"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scaling import BEGIN, END, PAGE, GpuRate, put_between, read_gpu_rates
+from scaling import BEGIN, END, PAGE, put_between
 from scaling_arithmetic import (
     Sample,
     Tables,
@@ -17,6 +17,7 @@ from scaling_arithmetic import (
     hours,
     output_of,
 )
+from scaling_results import GpuRate, read_gpu_rates
 
 NOTE = Sample(words=150, tokens=240, window_tokens=300, mentions=8, text_bytes=1_000, parquet_bytes=500)
 
@@ -44,7 +45,7 @@ def test_a_gpu_is_fed_by_as_many_cores_as_its_notes_take() -> None:
 
 
 def test_what_a_gpu_reads_is_taken_from_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scaling.RESULTS", tmp_path)
+    monkeypatch.setattr("scaling_results.RESULTS", tmp_path)
     told = {"bare, 4 tokens a batch": 1e6, "bare, 8 tokens a batch": 2e6, "UDF in 1 process, 8": 5e5}
     gpu = {"encoders": {"shipped": {"tokens_per_second": told}}}
     run = {"tasks": 12, "documents": 3_300, "tokens": 3_300_000, "seconds": 5.0, "small_seconds": 2.0}
