@@ -52,8 +52,8 @@ PIPELINE_BATCHES = (32, 128, 256)
 ARROW_ROWS = 256
 TASKS = "4,12"
 Pools = dict[int, list[ProcessPoolExecutor]]
-"""By how many share the GPU: processes, each a pool of its own, so that a share always meets the process that has
-loaded its weights."""
+"""By how many share the GPU: processes of one thread, as Spark's workers are, each a pool of its own, so that a share
+always meets the process that has loaded its weights."""
 Work = Callable[[], object]
 
 
@@ -230,8 +230,8 @@ def main(
     found: dict[str, Any] = {"device": named, "documents": n_documents, **machine(), **provenance(), "encoders": {}}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         counts = sorted(int(count) for count in tasks.split(","))
-        context = get_context("spawn")
-        processes = [stack.enter_context(ProcessPoolExecutor(1, mp_context=context)) for _ in range(counts[-1])]
+        settings = {"mp_context": get_context("spawn"), "initializer": torch.set_num_threads, "initargs": (1,)}
+        processes = [stack.enter_context(ProcessPoolExecutor(1, **settings)) for _ in range(counts[-1])]
         pools: Pools = {count: processes[:count] for count in counts}
         encoders = {checkpoint or "shipped": given}
         if base_size:

@@ -1,4 +1,4 @@
-"""One run of the whole job for growth.py: a process of its own, which says on stdout when each part is over.
+"""One run of the whole job, a process of its own, which says on stdout when each part is over (see growth_run.py).
 
     imported ─► session ─► warmed up (a first run) ─► small ─► run ─► small ─► run ─► … ─► small ─► tables
 
@@ -51,7 +51,7 @@ def main(
 
 
 def tell(name: str, **facts: Any) -> None:
-    """One line for growth.py."""
+    """One line for growth_run.py."""
     print(MARK, json.dumps({"name": name} | facts), flush=True)
 
 
@@ -66,7 +66,7 @@ def facts_of(account: RunAccount) -> dict[str, int]:
 
 
 def live_heap_bytes(spark: SparkSession) -> int:
-    """What is left in the JVM's heap after a collection: resident memory also has what it merely has not given back."""
+    """What is left in the driver's heap after a collection: resident memory also has what it merely has not given back."""
     jvm: Any = spark.sparkContext._jvm
     jvm.java.lang.System.gc()
     runtime = jvm.java.lang.Runtime.getRuntime()

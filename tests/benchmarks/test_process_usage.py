@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from process_usage import Watch, memory_of, role_of
+from process_usage import JVMS, Watch, memory_of, role_of
 
 PEAK_BYTES = 300 * 2**20
 WORK = f"""
@@ -71,6 +71,12 @@ def test_workers_are_known_by_the_daemon_that_they_were_forked_from(tmp_path: Pa
             "driver",
             "worker",
         ]
+
+
+@pytest.mark.parametrize("main", sorted(JVMS))
+def test_a_jvm_is_known_by_its_main_class(main: str) -> None:
+    with child("-c", "import sys; sys.stdin.read()", main) as process:
+        assert role_of(psutil.Process(process.pid), psutil.Process()) == "jvm"
 
 
 def test_a_process_that_is_neither_is_left_out() -> None:

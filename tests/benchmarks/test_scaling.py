@@ -48,13 +48,14 @@ def test_what_a_gpu_reads_is_taken_from_the_results(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("scaling_results.RESULTS", tmp_path)
     told = {"bare, 4 tokens a batch": 1e6, "bare, 8 tokens a batch": 2e6, "UDF in 1 process, 8": 5e5}
     gpu = {"encoders": {"shipped": {"tokens_per_second": told}}}
-    run = {"tasks": 12, "documents": 3_300, "tokens": 3_300_000, "seconds": 5.0, "small_seconds": 2.0}
-    for name, content in (("gpu", gpu), ("gpu-job", {"runs": [run, run | {"tasks": 4, "seconds": 9.0}]})):
+    slow = {"tasks": 12, "documents": 3_300, "tokens": 3_300_000, "seconds": 9.0, "small_seconds": 2.0}
+    fast = slow | {"tasks": 4, "seconds": 5.0, "processor_seconds": {"worker": 12.0, "jvm": 6.0}}
+    for name, content in (("gpu", gpu), ("gpu-job", {"runs": [slow, fast]})):
         (tmp_path / f"2026-01-01-{name}.json").write_text(json.dumps(content), encoding="utf-8")
     bare, job = read_gpu_rates(NOTE)
     assert bare == GpuRate("shipped", "bare, 2026-01-01-gpu.json", 2e6)
     # 3,000 notes of 1,000 tokens beyond the small run's 300, in three seconds; 300 window tokens to 240 tokens
-    assert (job.window_tokens_per_second, job.cores) == (pytest.approx(1e6 * 300 / 240), 12)
+    assert (job.window_tokens_per_second, job.cores) == (pytest.approx(1e6 * 300 / 240), 6)
 
 
 def test_only_what_stands_between_the_markers_changes(tmp_path: Path) -> None:
