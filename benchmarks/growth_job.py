@@ -66,7 +66,7 @@ def facts_of(account: RunAccount) -> dict[str, int]:
 
 
 def live_heap_bytes(spark: SparkSession) -> int:
-    """What is left in the driver's heap after a collection: resident memory also has what it merely has not given back."""
+    """What is left in the driver's heap after a collection: resident memory also has what it has not given back yet."""
     jvm: Any = spark.sparkContext._jvm
     jvm.java.lang.System.gc()
     runtime = jvm.java.lang.Runtime.getRuntime()
