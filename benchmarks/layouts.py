@@ -110,7 +110,7 @@ def measure(language: str, layouts: Sequence[Layout], rows: Rows, *, rounds: int
                 it.rounds.append(together([one.result() for one in started]))
 
 
-def table(title: str, layouts: Sequence[Layout], n_tokens: int) -> str:
+def table(title: str, layouts: Sequence[Layout], n_tokens: int, *, unit: str = "window tokens/s") -> str:
     """Medians and ratios to the first."""
     lines = []
     for it in layouts:
@@ -121,7 +121,7 @@ def table(title: str, layouts: Sequence[Layout], n_tokens: int) -> str:
         spread = f"{statistics.median(wall):.2f} ({min(wall):.2f} to {max(wall):.2f})"
         resident = f"{it.rounds[-1].resident_mb:,.0f}"
         lines.append([it.name, f"{rate:,.0f}", spread, f"{statistics.median(cpu):.2f}", resident])
-    columns = ["", "window tokens/s", "×", "× by CPU seconds", "resident MB"]
+    columns = ["", unit, "×", "× by CPU seconds", "resident MB"]
     return f"## {title}\n\n" + markdown_table(columns, lines)
 
 
