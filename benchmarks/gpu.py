@@ -112,6 +112,11 @@ def annotate(checkpoint: str, model_id: str, device: str, budget: int, texts: li
     return sum(len(rows) for rows in annotate_each(batches, settings, models, careful=False))
 
 
+def one_thread() -> ProcessPoolExecutor:
+    """A process of its own."""
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,))
+
+
 def udf(part: Part, budget: int, processes: list[ProcessPoolExecutor] | None = None) -> Work:
     """`annotate` over all documents, here or dealt out to processes."""
     texts = [document.text for document in part.documents]
@@ -193,20 +198,15 @@ def measure(part: Part, budgets: list[int], rounds: int, pools: Pools) -> dict[s
 
 def as_markdown(results: dict[str, Any]) -> str:
     """The results for a reader."""
-    lines = [
-        f"# {results['device']}, {results['date']}",
-        "",
-        f"`{results['command']}`; {results['documents']} documents",
-        "",
-    ]
+    lines = [f"# {results['device']}, {results['date']}", ""]
+    lines += [f"`{results['command']}`; {results['documents']} documents", ""]
     for name, part in results["encoders"].items():
         lines += [f"## {name}: {part['engine']}", "", "| | tokens/s |", "|---|---:|"]
         lines += [f"| {what} | {rate:,.0f} |" for what, rate in part["tokens_per_second"].items()]
-        lines += ["", f"- matrix rate {part['matrix_tflops']:.1f} TFLOP/s, of which the bare encoder reaches "]
-        lines[-1] += f"{part['bare_share_of_matrix_rate']:.2f}"
+        share = f"{part['bare_share_of_matrix_rate']:.2f}"
+        lines += ["", f"- matrix rate {part['matrix_tflops']:.1f} TFLOP/s, of which the bare encoder reaches {share}"]
         lines += [f"- UDF: {part['udf_share_of_bare']:.2f} of the bare encoder (window tokens on both sides), "]
-        lines[-1] += f"{part['udf_over_pipeline']:.1f} times the pipeline at its best batch"
-        lines += [""]
+        lines[-1] += f"{part['udf_over_pipeline']:.1f} times the pipeline at its best batch\n"
     return "\n".join(lines)
 
 
@@ -230,8 +230,7 @@ def main(
     found: dict[str, Any] = {"device": named, "documents": n_documents, **machine(), **provenance(), "encoders": {}}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         counts = sorted(int(count) for count in tasks.split(","))
-        settings = {"mp_context": get_context("spawn"), "initializer": torch.set_num_threads, "initargs": (1,)}
-        processes = [stack.enter_context(ProcessPoolExecutor(1, **settings)) for _ in range(counts[-1])]
+        processes = [stack.enter_context(one_thread()) for _ in range(counts[-1])]
         pools: Pools = {count: processes[:count] for count in counts}
         encoders = {checkpoint or "shipped": given}
         if base_size:

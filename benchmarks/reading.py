@@ -53,7 +53,7 @@ class Loaded:
 
 def load_look_ahead(notes: Sequence[Document], chars: int) -> None:
     """In the child: a Tagger that reads so far ahead."""
-    tagging.LOOK_AHEAD_CHARS = chars  # type: ignore[misc]
+    tagging.LOOK_AHEAD_CHARS = chars
     tagger = _tagger(notes)
     Loaded.run = lambda: deque(tagger.tag(notes), maxlen=0)
 
