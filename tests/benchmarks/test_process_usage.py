@@ -75,7 +75,9 @@ def test_workers_are_known_by_the_daemon_that_they_were_forked_from(tmp_path: Pa
 
 @pytest.mark.parametrize("main", sorted(JVMS))
 def test_a_jvm_is_known_by_its_main_class(main: str) -> None:
-    with child("-c", "import sys; sys.stdin.read()", main) as process:
+    with child("-c", "import sys; print('started', flush=True); sys.stdin.read()", main) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"  # before that it may have no command line yet
         assert role_of(psutil.Process(process.pid), psutil.Process()) == "jvm"
 
 
