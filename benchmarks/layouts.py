@@ -75,15 +75,14 @@ def one_round() -> Timed:
     return timed(lambda: [Loaded.tagger.encoder.log_probabilities(batch) for batch in Loaded.batches])
 
 
-def windows(language: str, n_windows: int) -> Rows:
-    """Ids of the first windows of the documents, no special tokens."""
-    tagger = Tagger.load(language, device="cpu")
+def windows(tagger: Tagger, documents: Sequence[str]) -> Rows:
+    """Ids of the documents' windows, no special tokens."""
     tokenizer, rows = tagger.encoder.tokenizer, []
     inner = tagger.window_tokens - tokenizer.n_special_tokens
-    for tokens in tokenizer(texts(language)):
+    for tokens in tokenizer(documents):
         cut = cut_windows(len(tokens), window_tokens=inner, overlap_tokens=tagger.overlap_tokens)
         rows += [tokens.ids[w.start : w.end] for w in cut]
-    return rows[:n_windows]
+    return rows
 
 
 def together(timings: Sequence[Timed]) -> Timed:
@@ -138,8 +137,9 @@ def main(
     name: Annotated[str, typer.Option(help="Results are <day>-<name>.md and .json")] = "layouts",
 ) -> None:
     """Compare layouts; write tables and JSON."""
-    rows = windows(language, n_windows)
-    special = Tagger.load(language, device="cpu").encoder.tokenizer.n_special_tokens
+    tagger = Tagger.load(language, device="cpu")
+    rows = windows(tagger, texts(language))[:n_windows]
+    special = tagger.encoder.tokenizer.n_special_tokens
     n_tokens = sum(len(row) + special for row in rows)
     groups = {
         "Allocator (1 thread, 4,096 tokens a batch)": [

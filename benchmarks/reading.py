@@ -25,10 +25,9 @@ from cardio_ner import tagger as tagging
 from cardio_ner.document import Document
 from cardio_ner.tagger import Tagger
 from cardio_ner.tokenization import DocumentTokenizer
-from cardio_ner.windows import cut_windows
 from child_process import Child, Timed, timed
 from conditions import conditions, write_results
-from layouts import Layout, Rows, table
+from layouts import Layout, table, windows
 from made_notes import make_note, read_sources
 
 NOTE_CHARS = 1_100
@@ -37,12 +36,12 @@ BUDGET_TOKENS = 4096
 THREADS, NO_THREADS = {"TOKENIZERS_PARALLELISM": "true"}, {"TOKENIZERS_PARALLELISM": "false"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Way(Layout):
     """A layout whose child is made ready by a function of its own, with these arguments after the notes."""
 
-    load: Callable[..., None] = print
-    arguments: tuple[object, ...] = ()
+    load: Callable[..., None]
+    arguments: tuple[object, ...]
 
 
 class Loaded:
@@ -61,7 +60,7 @@ def load_look_ahead(notes: Sequence[Document], chars: int) -> None:
 def load_packing(notes: Sequence[Document], by_length: bool) -> None:
     """In the child: all windows in batches, by length or as they come."""
     tagger = _tagger(notes)
-    rows = windows(tagger, notes)
+    rows = windows(tagger, [note.text for note in notes])
     special = tagger.encoder.tokenizer.n_special_tokens
     lengths = [len(row) + special for row in rows]
     batches = tagger.encoder.engine.batches(lengths, max_tokens=BUDGET_TOKENS) if by_length else as_they_come(lengths)
@@ -80,16 +79,6 @@ def load_tokenizer(notes: Sequence[Document], words_once: bool) -> None:
 def one_round() -> Timed:
     """In the child: the notes once more."""
     return timed(Loaded.run)
-
-
-def windows(tagger: Tagger, notes: Sequence[Document]) -> Rows:
-    """Ids of the notes' windows, no special tokens."""
-    inner = tagger.window_tokens - tagger.encoder.tokenizer.n_special_tokens
-    rows = []
-    for tokens in tagger.encoder.tokenizer([note.text for note in notes]):
-        cut = cut_windows(len(tokens), window_tokens=inner, overlap_tokens=tagger.overlap_tokens)
-        rows += [tokens.ids[w.start : w.end] for w in cut]
-    return rows
 
 
 def as_they_come(lengths_tokens: Sequence[int]) -> list[list[int]]:
