@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,9 @@ from cardio_ner.spark.pipeline import annotate
 from cardio_ner.spark.session import session
 from cardio_ner.spark.settings import read_settings
 from cardio_ner.spark.stopping import stop_on_signals
+
+LEAST_SECONDS = 0.001
+"""Of --follow: Spark counts in milliseconds."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -115,7 +119,7 @@ def _refuse_contradictions(input_path: str | None, table: str | None, retry: str
         raise typer.BadParameter("expected one of --input and --table")
     if retry not in (None, "failed"):
         raise typer.BadParameter(f"{retry!r}: expected failed", param_hint="--retry")
-    if follow is not None and (table is not None or retry is not None or follow <= 0):
+    if follow is not None and (table is not None or retry is not None or not LEAST_SECONDS <= follow < inf):
         raise typer.BadParameter("expected a number of seconds, with --input, without --retry", param_hint="--follow")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
@@ -38,8 +39,39 @@ def test_a_hub_model_without_manifest_gets_one_from_its_config(hub_checkpoint: P
 
 
 def test_opening_reads_no_weights(checkpoint_copy: Path) -> None:
-    (checkpoint_copy / WEIGHTS).write_bytes(b"no tensors at all")
+    save_file({"nothing": np.zeros(1)}, checkpoint_copy / WEIGHTS)
     assert Checkpoint.open(checkpoint_copy).scheme.n_labels == 6
+
+
+def test_weights_that_are_cut_short_are_refused(checkpoint_copy: Path) -> None:
+    whole = (checkpoint_copy / WEIGHTS).read_bytes()
+    for content in (whole[: len(whole) // 2], b"version https://git-lfs.github.com/spec/v1", b""):
+        (checkpoint_copy / WEIGHTS).write_bytes(content)
+        with pytest.raises(CheckpointError, match=rf"{WEIGHTS}: no whole safetensors file"):
+            Checkpoint.open(checkpoint_copy)
+
+
+def test_a_checkpoint_without_a_tokenizer_or_with_half_of_one_is_refused(checkpoint_copy: Path) -> None:
+    tokenizer = checkpoint_copy / "tokenizer.json"
+    tokenizer.write_bytes(tokenizer.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json: no tokenizer"):
+        Encoder.load(Checkpoint.open(checkpoint_copy))
+    tokenizer.unlink()
+    for file in (*checkpoint_copy.glob("vocab*"), *checkpoint_copy.glob("*.model")):
+        file.unlink()
+    with pytest.raises(CheckpointError, match=r"no tokenizer: expected tokenizer\.json"):
+        Checkpoint.open(checkpoint_copy)
+
+
+def test_a_window_fits_the_positions_which_roberta_counts_from_after_its_padding(checkpoint_copy: Path) -> None:
+    edit(checkpoint_copy / "config.json", lambda config: config.update(max_position_embeddings=24))
+    assert Checkpoint.open(checkpoint_copy).manifest.window_tokens == 24
+    edit(checkpoint_copy / "config.json", lambda config: config.update(model_type="roberta", pad_token_id=1))
+    with pytest.raises(CheckpointError, match="window_tokens is 24, but the model has 22 positions"):
+        Checkpoint.open(checkpoint_copy)
+    (checkpoint_copy / MANIFEST).unlink()
+    edit(checkpoint_copy / "config.json", lambda config: config.update(id2label={"0": "O", "1": "B-A", "2": "I-A"}))
+    assert Checkpoint.open(checkpoint_copy).manifest.window_tokens == 22
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from transformers import AutoModelForTokenClassification
 from awkward_texts import awkward_texts
 from cardio_ner import tagger as tagger_module
 from cardio_ner.budget import TOKENS_PER_BATCH
+from cardio_ner.checkpoint import Checkpoint, packaged_model
 from cardio_ner.decoding import decode
 from cardio_ner.document import Document
 from cardio_ner.encoder import Encoder
@@ -375,3 +376,13 @@ def test_the_tagger_carries_the_checkpoints_settings(two_group_checkpoint: Path)
 def test_a_name_that_is_no_model_is_refused() -> None:
     with pytest.raises(CheckpointError, match="no such folder"):
         Tagger.load("./no-such-checkpoint", device="cpu")
+
+
+def test_a_code_is_the_checkpoint_that_ships_whatever_folder_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint_copy: Path
+) -> None:
+    (tmp_path / "es").mkdir()  # of notes, say
+    monkeypatch.chdir(tmp_path)
+    assert Tagger.load("es").model_id == Checkpoint.open(packaged_model("es")).model_id
+    checkpoint_copy.rename(tmp_path / "it")
+    assert Tagger.load("./it").model_id == Tagger.load(Path("it")).model_id == Checkpoint.open(tmp_path / "it").model_id

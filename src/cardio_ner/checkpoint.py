@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
 
 from cardio_ner.config import explain
 from cardio_ner.errors import CheckpointError, ConfigError, TagError
@@ -33,6 +34,11 @@ DEFAULT_OVERLAP_TOKENS = 32
 SPECIAL_TOKENS = 2
 """What a window is wrapped in, in BERT and its kin; an encoder that wraps more gets that much less text."""
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+COUNT_FROM_PADDING = {
+    "camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet",
+    "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
+}  # fmt: skip
+"""Types of model whose first position is the padding's id and one."""
 INFERENCE_FIELDS = {"label_groups", "window_tokens", "overlap_tokens", "boundaries"}
 
 Boundaries = Literal["token", "word"]
@@ -82,10 +88,7 @@ class Checkpoint:
         """Open a folder, or a model of the Hugging Face hub by name. Raises CheckpointError where parts disagree."""
         folder = resolve_model(name)
         config = _read_json(folder / "config.json")
-        if not list(folder.glob("*.safetensors")):
-            raise CheckpointError(
-                f"{folder}: no safetensors: save the model with save_pretrained (pickles are refused)"
-            )
+        _check_files(folder)
         labels = _labels_of(config, folder)
         manifest_file = folder / MANIFEST
         manifest = _read_manifest(manifest_file) if manifest_file.exists() else _foreign_manifest(labels, config)
@@ -126,13 +129,42 @@ def _checked_scheme(manifest: Manifest, config: dict[str, Any], folder: Path) ->
             f"{folder}: {len(manifest.temperatures)} temperatures in {MANIFEST}: expected one for each of "
             f"{len(scheme.groups)} label groups, or none"
         )
-    positions = int(config.get("max_position_embeddings", manifest.window_tokens))
-    if manifest.window_tokens > positions:
+    positions = _positions(config)
+    if positions is not None and manifest.window_tokens > positions:
         raise CheckpointError(
             f"{folder}: window_tokens is {manifest.window_tokens}, but the model has {positions} positions: "
             f"set window_tokens in {MANIFEST} to {positions} or less"
         )
     return scheme
+
+
+def _positions(config: dict[str, Any]) -> int | None:
+    """The tokens that the model has positions for; None where it has no such limit. RoBERTa and its kin count theirs
+    from after the padding's id on."""
+    if "max_position_embeddings" not in config:
+        return None
+    before = int(config.get("pad_token_id", 1)) + 1 if config.get("model_type") in COUNT_FROM_PADDING else 0
+    return int(config["max_position_embeddings"]) - before
+
+
+def _check_files(folder: Path) -> None:
+    """Weights that are whole (their header says how long they are), and a tokenizer. Nothing is loaded."""
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise CheckpointError(f"{folder}: no safetensors: save the model with save_pretrained (pickles are refused)")
+    for file in weights:
+        try:
+            with safe_open(file, framework="np"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(
+                f"{file}: no whole safetensors file ({type(error).__name__}): copy it again; of git-lfs, expected the "
+                "file itself (git lfs pull)"
+            ) from None
+    if not any(True for _ in _tokenizer_files(folder)):
+        raise CheckpointError(
+            f"{folder}: no tokenizer: expected tokenizer.json beside the weights (tokenizer.save_pretrained)"
+        )
 
 
 def resolve_model(name: str | Path) -> Path:
@@ -204,8 +236,7 @@ def _labels_of(config: dict[str, Any], folder: Path) -> tuple[str, ...]:
 
 def _foreign_manifest(labels: tuple[str, ...], config: dict[str, Any]) -> Manifest:
     """The manifest of a model that came without one: one group, our window or the model's longest."""
-    longest = int(config.get("max_position_embeddings", DEFAULT_WINDOW_TOKENS))
-    window = min(DEFAULT_WINDOW_TOKENS, longest)
+    window = min(DEFAULT_WINDOW_TOKENS, _positions(config) or DEFAULT_WINDOW_TOKENS)
     return Manifest(
         label_groups=(labels,), window_tokens=window, overlap_tokens=min(DEFAULT_OVERLAP_TOKENS, window // 4)
     )

@@ -25,6 +25,8 @@ def read_config(path: Path | None, model: type[Config], overrides: dict[str, Any
             values = yaml.safe_load(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ConfigError(f"{path}: no such file: see {example}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: cannot be read ({type(error).__name__}): expected YAML in UTF-8") from None
         except yaml.YAMLError as error:
             raise ConfigError(f"{path}: not YAML: {error}") from None
     if not isinstance(values, dict):

@@ -91,7 +91,10 @@ def read_tokenizer(folder: Path) -> DocumentTokenizer:
     file, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
     config = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
     if file.exists() and config.get("tokenizer_class") in PLAIN_TOKENIZERS:
-        backend = Tokenizer.from_file(str(file))
+        try:
+            backend = Tokenizer.from_file(str(file))
+        except Exception as error:  # noqa: BLE001  tokenizers has no class of its own for a file that it cannot read
+            raise CheckpointError(f"{file}: no tokenizer ({type(error).__name__}): copy it again") from None
         pad = config.get("pad_token")
         return _wrapped(backend, backend.token_to_id(pad) if isinstance(pad, str) else None)
     from transformers import AutoTokenizer

@@ -71,11 +71,11 @@ class Tagger:
         precision: str = "auto",
         max_tokens_per_batch: int | None = None,
     ) -> Tagger:
-        """From a folder, a hub name, or the language code of a checkpoint that ships."""
+        """From a folder, a hub name, or the language code of a checkpoint that ships (a folder of notes may have that
+        name: a folder of the working directory that is meant is `./es`, or a Path)."""
         if not isinstance(checkpoint, Checkpoint):
-            name = checkpoint
-            ships = isinstance(name, str) and name in LANGUAGES and not Path(name).is_dir()
-            checkpoint = Checkpoint.open(packaged_model(str(name)) if ships else name)
+            ships = isinstance(checkpoint, str) and checkpoint in LANGUAGES
+            checkpoint = Checkpoint.open(packaged_model(str(checkpoint)) if ships else checkpoint)
         manifest = checkpoint.manifest
         encoder = Encoder.load(checkpoint, device=device, precision=precision)
         return cls(

@@ -87,3 +87,14 @@ def test_a_folder_that_is_not_there_is_named(side: str, found: Path) -> None:
     result = CliRunner().invoke(app, ["evaluate", *(word for pair in sides.items() for word in pair)])
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("error: /nowhere: no such folder")
+
+
+def test_a_type_that_neither_side_has_is_an_error_and_no_perfect_score(found: Path) -> None:
+    result = CliRunner().invoke(
+        app, ["evaluate", "--gold", str(GOLD), "--spans", str(found), "--type", "disease", "--type", DISEASE]
+    )
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--type disease: neither side has a mention of this type" in result.stderr
+    assert "(DISEASE, MEDICATION)" in result.stderr
+    told = json.loads(evaluate("--spans", str(found), "--type", DISEASE, "--json"))
+    assert [row["language"] for row in told["scores"]] == ["es"]  # of the others nothing is known

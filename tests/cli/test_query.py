@@ -68,8 +68,8 @@ def test_top_counts_mentions_in_small_letters_most_frequent_first(output: str) -
     assert "hta [/bold]" in ask(output, "--top", "diseases")
 
 
-def test_the_four_views_are_there(output: str) -> None:
-    for view in ("documents", "spans", "spans_current", "note_nlp"):
+def test_the_views_are_there(output: str) -> None:
+    for view in ("documents", "spans", "documents_current", "spans_current", "note_nlp"):
         assert ask(output, f"SELECT count(*) > 0 AS some FROM {view}", "--csv") == "some\nTrue\n"
 
 
@@ -80,6 +80,11 @@ def test_the_four_views_are_there(output: str) -> None:
         (["OUTPUT", "SELECT nothing FROM spans"], "the SQL is wrong: Binder Error"),
         (["OUTPUT", "SELECT * FROM spams"], "the SQL is wrong: Catalog Error"),
         (["OUTPUT", "SELECT * FROM '/nowhere.csv'"], "the SQL is wrong: IO Error"),
+        (["OUTPUT", ""], "the SQL has 0 statements: expected one"),
+        (["OUTPUT", "-- nothing"], "the SQL has 0 statements: expected one"),
+        (["OUTPUT", "SELECT 1; SELECT 2"], "the SQL has 2 statements: expected one"),
+        (["OUTPUT", "SELECT $drug"], "the SQL has parameters (drug): expected values in their place"),
+        (["OUTPUT", "SELECT 1", "--limit", "3"], "--limit: expected with --top"),
         (["OUTPUT"], "query: expected either an SQL query or --top"),
         (["OUTPUT", "SELECT 1", "--top", "diseases"], "query: expected either an SQL query or --top"),
         (["/nowhere", "SELECT 1"], "/nowhere: no documents table: expected the --output folder"),
@@ -104,3 +109,23 @@ def test_what_top_can_count_is_named() -> None:
     result = CliRunner().invoke(app, ["query", "out", "--top", "nurses"])
     assert result.exit_code == 2
     assert "'medications', 'diseases'" in result.stderr
+
+
+def test_sql_may_begin_with_a_comment_and_a_mistyped_option_is_none(output: str) -> None:
+    assert ask(output, "-- How many?\nSELECT count(*) AS n FROM documents;", "--csv") == "n\n3\n"
+    result = CliRunner().invoke(app, ["query", output, "--cvs"])
+    assert (result.exit_code, "--cvs" in result.stderr) == (2, True)
+
+
+def test_a_score_is_shown_as_it_was_written(output: str) -> None:
+    assert (
+        ask(output, "SELECT CAST(0.52 AS FLOAT) AS a, CAST(0.1 AS DOUBLE) AS b, 1 AS c", "--csv")
+        == "a,b,c\n0.52,0.1,1\n"
+    )
+
+
+def test_a_file_that_is_no_parquet_is_named_by_its_table(output: str) -> None:
+    (Path(output) / "documents/batch_id=b1-0/cut.parquet").write_bytes(b"PAR1 and no more")
+    result = CliRunner().invoke(app, ["query", output, "SELECT 1"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"error: {output}/documents: a file of it cannot be read")

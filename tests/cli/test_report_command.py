@@ -46,8 +46,9 @@ def test_with_a_file_it_writes_a_page_that_has_the_records_or_counts_only(notes_
 
 
 def test_options_of_the_other_kind_of_report_are_refused(notes_output: Path, tmp_path: Path) -> None:
-    for options in (["--no-text"], ["--output", str(tmp_path / "a.html"), "--doc-id", "es/a"]):
+    picture = ["--svg", str(tmp_path / "a.svg")]
+    for options in (["--no-text"], ["--output", str(tmp_path / "a.html"), "--doc-id", "es/a"], picture):
         result = CliRunner().invoke(app, ["report", str(notes_output), *options])
         assert result.exit_code == 2
         assert "expected with" in result.stderr
-    assert not (tmp_path / "a.html").exists()
+    assert list(tmp_path.iterdir()) == []

@@ -56,8 +56,32 @@ def test_the_report_shows_counts_mentions_and_a_record(output: Path, tmp_path_fa
 def test_a_folder_without_tables_and_a_record_without_file_are_refused(output: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no documents table"):
         open_tables(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="expected the folder of notes"):
+    with pytest.raises(InputError, match=r"no file of this name.*Expected the folder of notes"):
+        print_report(output, notes=tmp_path, doc_id="es/a", console=Console(quiet=True))
+    with pytest.raises(InputError, match="no such folder"):
+        print_report(output, notes=tmp_path / "elsewhere", doc_id=None, console=Console(quiet=True))
+    with pytest.raises(InputError, match="es/zz: no such document"):
         print_report(output, notes=tmp_path, doc_id="es/zz", console=Console(quiet=True))
+
+
+def test_a_note_that_has_changed_is_not_coloured(output: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    notes = tmp_path_factory.mktemp("notes")
+    (notes / "es").mkdir()
+    (notes / "es/a.txt").write_text(f"Hoy: {TEXT}")
+    for doc_id in ("es/a", None):
+        with pytest.raises(InputError, match="not the text that was annotated"):
+            print_report(output, notes=notes, doc_id=doc_id, console=Console(quiet=True))
+
+
+def test_a_note_of_any_length_is_shown_where_none_is_of_the_best(
+    output: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    notes = tmp_path_factory.mktemp("notes")
+    (notes / "es").mkdir()
+    (notes / "es/a.txt").write_text(TEXT)
+    console = Console(width=120, file=io.StringIO())
+    print_report(output, notes=notes, doc_id=None, console=console)
+    assert "Toma enalapril[medication]" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 @given(st.data())

@@ -19,7 +19,7 @@ from hand_tables import document, rejected, span, write_documents, write_spans
 
 WARD = pa.schema([("ward", pa.string())])
 FLOOR = pa.schema([("a `floor`", pa.int64())])
-ALL = ["documents", "note_nlp", "spans", "spans_current"]
+ALL = ["documents", "documents_current", "note_nlp", "spans", "spans_current"]
 
 
 @pytest.fixture

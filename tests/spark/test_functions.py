@@ -68,6 +68,13 @@ def test_it_answers_as_the_job_does_from_sql(spark: SparkSession, notes: None) -
     ]
 
 
+def test_a_text_without_a_letter_is_empty_as_in_the_job(spark: SparkSession, seen: Callable[[], int]) -> None:
+    functions.register(spark)
+    told = "SELECT cardio_ner(text, NULL) AS a FROM VALUES (''), (' \\t\\n'), ('\u00a0\u200b'), ('x') AS (text)"
+    rows = spark.sql(f"SELECT a.status, a.reason FROM ({told})").collect()
+    assert sorted(map(tuple, rows), key=str) == [("annotated", None), *[("rejected", "empty_text")] * 3]
+
+
 def test_bad_bytes_never_reach_python_in_the_language_either(
     spark: SparkSession, notes: None, seen: Callable[[], int]
 ) -> None:

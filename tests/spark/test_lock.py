@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,16 @@ from pyspark.sql import SparkSession
 
 from cardio_ner.errors import LockError
 from cardio_ner.spark import lock as lock_module
+from cardio_ner.spark.hadoop import modified_ms
 from cardio_ner.spark.lock import STALE_SECONDS, Lock, output_lock, place
+from processes import PATIENCE
+
+
+def wait_for(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def forge(output: Path, **holder: object) -> Path:
@@ -109,3 +119,24 @@ def test_a_run_that_was_taken_for_dead_writes_nothing_more(spark: SparkSession, 
         with pytest.raises(LockError, match="lost it to run other"):
             lock.check()
     assert json.loads((tmp_path / "_lock").read_text())["run"] == "other"
+
+
+def test_the_heartbeat_is_there_all_the_while_and_stops_when_the_lock_is_another_s(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock_module, "HEARTBEAT_SECONDS", 0.02)
+    heartbeat = tmp_path / "_lock.heartbeat"
+    with output_lock(spark, str(tmp_path)):
+        wait_for(heartbeat.exists)
+        first = heartbeat.stat()
+        wait_for(lambda: heartbeat.stat().st_mtime_ns > first.st_mtime_ns)
+        assert heartbeat.stat().st_ino == first.st_ino  # another file would mean a moment without any
+        forge(tmp_path, host="another-machine", pid=1)
+        time.sleep(0.2)
+        last = heartbeat.stat().st_mtime_ns
+        time.sleep(0.3)
+        assert heartbeat.stat().st_mtime_ns == last
+
+
+def test_a_file_that_is_gone_has_no_time(spark: SparkSession, tmp_path: Path) -> None:
+    assert modified_ms(spark, str(tmp_path / "gone")) is None

@@ -100,3 +100,30 @@ def test_a_column_is_kept_once_and_none_has_a_reserved_name() -> None:
 def test_a_checkpoint_is_named_by_a_code_that_a_row_can_have(code: str) -> None:
     with pytest.raises(ConfigError, match=r"checkpoints.*expected codes such as es"):
         read_settings(None, {"checkpoints": {"en": "a", code: "b"}})
+
+
+def test_a_preset_is_one_from_python_too() -> None:
+    assert Settings(preset="omop-note") == read_settings(None, {"preset": "omop-note"})
+    assert Settings(preset="omop-note", id_column="id").id_column == "id"
+
+
+def test_a_language_that_no_checkpoint_is_for_is_refused_before_every_record_is() -> None:
+    for wrong in ("Spanish", "fr"):
+        with pytest.raises(ConfigError, match=rf"language '{wrong}' has no checkpoint.*one of en, es, it"):
+            read_settings(None, {"language": wrong})
+    for told in ("es", "es-ES", "spa"):
+        assert read_settings(None, {"language": told}).language == told
+    assert read_settings(None, {"language": "fr", "checkpoints": {"fr": "clinic/french"}}).language == "fr"
+
+
+@pytest.mark.parametrize("wrong", ["gpu", "cuda:first", "CPU", ""])
+def test_a_device_that_no_machine_has_is_refused(wrong: str) -> None:
+    with pytest.raises(ConfigError, match="device"):
+        read_settings(None, {"device": wrong})
+
+
+def test_a_file_that_cannot_be_read_as_yaml_is_named(tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes(b"keep: [a\xf1o]")
+    for path in (tmp_path, tmp_path / "latin.yaml"):
+        with pytest.raises(ConfigError, match=rf"{path}: cannot be read"):
+            read_settings(path, {})

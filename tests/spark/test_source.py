@@ -312,3 +312,19 @@ def test_reading_twice_gives_the_same_frame(spark: SparkSession, tmp_path: Path)
     (tmp_path / "a.txt").write_text("Warfarin")
     frames = [read_rows(spark, str(tmp_path), Settings()) for _ in range(2)]
     assertDataFrameEqual(*frames)
+
+
+def test_the_innermost_folder_named_by_a_language_says_it_at_any_depth_as_in_an_evaluation(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    names = ("es/a.txt", "es/2024/b.TXT", "es/it/c.txt", "ward/d.txt", "es/ward/it/2024/e.txt")
+    for name in names:
+        (tmp_path / "notes" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "notes" / name).write_text("Fever")
+    found = rows_of(spark, tmp_path / "notes")
+    languages = {doc_id: language for doc_id, (_, language, _) in found.items()}
+    assert languages == {"es/a": "es", "es/2024/b": "es", "es/it/c": "it", "ward/d": None, "es/ward/it/2024/e": "it"}
+    inner = rows_of(spark, tmp_path / "notes/es")
+    assert {doc_id: language for doc_id, (_, language, _) in inner.items()} == {
+        "a": "es", "2024/b": "es", "it/c": "it", "ward/it/2024/e": "it",
+    }  # fmt: skip

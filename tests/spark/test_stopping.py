@@ -156,13 +156,33 @@ def test_a_run_that_fails_tells_of_the_batches_that_it_committed_and_of_no_earli
     assert (told(output)["ending"], told(output)["rows"], told(output)["batches"]) == ("failed", 0, [])
 
 
+def test_a_failure_of_a_later_batch_is_none_the_less_one_because_the_run_was_to_stop(
+    spark: SparkSession, folder: Path, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, plain, batches = threading.Event(), stream.write_batch, []
+
+    def second_fails(job: Any, batch_id: str, pieces: Any) -> None:
+        batches.append(batch_id)
+        if len(batches) > 1:
+            stop.set()
+            raise AccountError("rows differ")
+        plain(job, batch_id, pieces)
+
+    monkeypatch.setattr(stream, "write_batch", second_fails)
+    # What a run that follows does now and then, within its wait for the stream.
+    monkeypatch.setattr("cardio_ner.spark.pipeline.run_stream", lambda job, ledger, **_: stream.catch_up(job, ledger))
+    with pytest.raises(AccountError):
+        annotate(spark, str(folder), str(tmp_path / "out"), settings, follow_seconds=1, stop=stop)
+    assert told(tmp_path / "out")["ending"] == "failed"
+
+
 def test_the_first_signal_sets_the_event_and_a_second_ends_at_once(spark: SparkSession) -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         stop = stop_on_signals(spark)
         signal.raise_signal(signal.SIGTERM)
         assert stop.is_set()
-        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        assert {signal.getsignal(number) for number in before} == {signal.SIG_DFL}  # of either kind, the second
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

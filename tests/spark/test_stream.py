@@ -227,6 +227,19 @@ def test_two_inputs_and_two_checkpoints_share_an_output_without_overwriting(
     assert all(row.batch_id[0] == "b" for row in documents.collect())
 
 
+def test_a_new_checkpoint_of_one_language_annotates_it_again_though_another_keeps_the_old_one(
+    spark: SparkSession, run: Any, folder: Path, tmp_path: Path, two_group_checkpoint: Path, hub_checkpoint: Path
+) -> None:
+    for language in ("es", "en"):
+        row = {"doc_id": language, "language": language, "text": TEXT}
+        (folder / f"{language}.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    old, new = str(two_group_checkpoint), str(hub_checkpoint)
+    assert run(checkpoints={"es": old, "en": old}).outcomes() == {"annotated": 2}
+    assert run(checkpoints={"es": new, "en": old}).outcomes() == {"annotated": 1, "unchanged": 1}
+    newest = read_documents(spark, str(tmp_path / "out")).orderBy("annotated_at").collect()[-2:]
+    assert {row.doc_id: row.status for row in newest} == {"es": "annotated", "en": "unchanged"}
+
+
 def test_a_document_delivered_again_is_unchanged_and_points_to_its_mentions(
     spark: SparkSession, run: Any, folder: Path, tmp_path: Path
 ) -> None:

@@ -230,3 +230,26 @@ def test_what_became_of_the_records_has_the_same_order_in_both_engines(spark: Sp
     in_spark = [tuple(row) for row in spark.sql(query).collect()]
     assert in_spark == duckdb_tables.open_tables(tmp_path).execute(query).fetchall()
     assert [row[0] for row in in_spark] == ["es", "es", None]
+
+
+def test_documents_current_has_each_document_once_and_every_row_that_is_nobodys(ask: Ask, tmp_path: Path) -> None:
+    write_documents(
+        tmp_path,
+        D1A,
+        rejected("d", "b2-0", at=2),
+        document("e", "b1-0", at=1),
+        unchanged("e", "b2-0", at=2, source="b1-0"),
+        rejected(None, "b1-0", at=1),
+        rejected(None, "b2-0", at=2),
+    )
+    write_spans(tmp_path, span("d", "b1-0", "old"), span("e", "b1-0", "kept"))
+    rows = ask("SELECT doc_id, status, batch_id FROM documents_current")
+    assert rows == [
+        ("d", "rejected", "b2-0"), ("e", "unchanged", "b2-0"), (None, "rejected", "b1-0"), (None, "rejected", "b2-0"),
+    ]  # fmt: skip
+    assert ask("SELECT text, status FROM spans_current JOIN documents_current USING (doc_id)") == [
+        ("kept", "unchanged")
+    ]
+    told = ask(duckdb_tables.packaged_sql("documents_by_outcome"))
+    assert sum(row[3] for row in told) == 4
+    assert sum(row[4] or 0 for row in told) == 1

@@ -19,6 +19,7 @@ are in errors.py.)
 
 from __future__ import annotations
 
+import errno
 from typing import Annotated, Any
 
 import typer
@@ -44,6 +45,8 @@ class Commands(TyperGroup):
             except BrokenPipeError:
                 raise
             except OSError as error:
+                if error.errno == errno.ENOSPC and error.filename is None:
+                    raise InputError("no space left where the answer goes: expected some") from error
                 if error.filename is None:
                     raise
                 raise InputError(f"{error.filename}: {error.strerror}: expected a path that can be used so") from error
@@ -76,7 +79,7 @@ def cardio_ner(
 
 
 app.command()(tag.tag)
-app.command()(query.query)
+app.command(cls=query.SqlCommand)(query.query)
 app.command()(report.report)
 app.command()(evaluate.evaluate)
 app.add_typer(models.app, name="models")

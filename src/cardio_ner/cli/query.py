@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from cardio_ner.document import DISEASE, MEDICATION
 from cardio_ner.errors import InputError
@@ -32,6 +34,9 @@ LIMIT $limit
 """
 
 
+TOP_ROWS = 20
+
+
 class Top(StrEnum):
     """What `--top` counts."""
 
@@ -46,20 +51,24 @@ def query(
     output: Annotated[Path, typer.Argument(help="The --output folder of the job")],
     sql: Annotated[
         str | None,
-        typer.Argument(metavar="SQL", help="Over the views documents, spans, spans_current and note_nlp"),
+        typer.Argument(
+            metavar="SQL", help="Over the views documents, spans, documents_current, spans_current, note_nlp"
+        ),
     ] = None,
     top: Annotated[Top | None, typer.Option(help="The most frequent mentions, in place of SQL")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many of them")] = 20,
+    limit: Annotated[int | None, typer.Option(min=1, help="How many of them [default: 20]")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header, in place of a table")] = False,
 ) -> None:
     """Ask the job's tables in SQL (DuckDB: no server, no Spark)."""
     if (sql is None) == (top is None):
         raise InputError("query: expected either an SQL query or --top medications, --top diseases")
+    if limit is not None and top is None:
+        raise InputError("--limit: expected with --top; SQL says LIMIT itself")
     from cardio_ner.report.tables import open_tables
 
     tables = open_tables(output)
     if top is not None:
-        columns, rows = _answer(tables, TOP_MENTIONS, {"entity_type": ENTITY_TYPES[top], "limit": limit})
+        columns, rows = _answer(tables, TOP_MENTIONS, {"entity_type": ENTITY_TYPES[top], "limit": limit or TOP_ROWS})
     else:
         columns, rows = _answer(tables, sql or "", {})
     if as_csv:
@@ -72,6 +81,21 @@ def query(
         open_console().print(table_of(columns, rows))
 
 
+class SqlCommand(TyperCommand):
+    """A command one of whose arguments is SQL, which may begin with a comment, `-- …`: no option has a space in it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As Typer does; such an argument is told from an option by a space before it."""
+        return super().parse_args(ctx, [f" {arg}" if arg.startswith("-") and " " in arg else arg for arg in args])
+
+
+def _shortest(value: object, column: Sequence[object]) -> object:
+    """A 32-bit number as its shortest decimal, 0.52, and not as the 64-bit one of its value, 0.519999980926."""
+    import numpy as np
+
+    return float(str(np.float32(value))) if column[1] == "FLOAT" and isinstance(value, float) else value
+
+
 def _answer(
     tables: duckdb.DuckDBPyConnection, sql: str, values: dict[str, object]
 ) -> tuple[list[str], list[tuple[object, ...]]]:
@@ -79,8 +103,15 @@ def _answer(
     import duckdb
 
     try:
+        statements = tables.extract_statements(sql)
+        if len(statements) != 1:
+            raise InputError(f"the SQL has {len(statements)} statements: expected one")
+        if missing := statements[0].named_parameters - values.keys():
+            raise InputError(f"the SQL has parameters ({', '.join(sorted(missing))}): expected values in their place")
         answer = tables.execute(sql, values)
-        return [str(column[0]) for column in answer.description or ()], answer.fetchall()
+        columns = answer.description or []
+        rows = [tuple(map(_shortest, row, columns)) for row in answer.fetchall()]
+        return [str(column[0]) for column in columns], rows
     except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.IOException) as error:
         raise InputError(f"the SQL is wrong: {error}") from None
     except duckdb.Error as error:

@@ -29,6 +29,8 @@ def report(
     if file is None:
         if with_text is not None:
             raise InputError("--text, --no-text: expected with --output FILE, the HTML report")
+        if notes is None and (doc_id is not None or svg is not None):
+            raise InputError("--doc-id, --svg: expected with --notes, the folder of the texts that were annotated")
         _show(output, notes, doc_id, svg)
     else:
         if doc_id is not None or svg is not None:

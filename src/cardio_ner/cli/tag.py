@@ -115,7 +115,7 @@ def _read_standard_input() -> str:
         return sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{STANDARD_INPUT}: byte {error.start} is not UTF-8: expected UTF-8; convert it (iconv -f latin1 -t utf8)"
+            f"{STANDARD_INPUT}: byte {error.start} is not UTF-8: expected UTF-8; convert it: iconv -f ITS-NAME -t utf8"
         ) from None
 
 

@@ -41,7 +41,7 @@ def read_text(path: Path) -> str:
         raise CorpusError(f"{path}: {error.strerror}: expected a file that can be read") from None
     except UnicodeDecodeError as error:
         raise CorpusError(
-            f"{path}: byte {error.start} is not UTF-8: expected UTF-8; convert the file (iconv -f latin1 -t utf8)"
+            f"{path}: byte {error.start} is not UTF-8: expected UTF-8; convert the file: iconv -f ITS-NAME -t utf8"
         ) from None
 
 

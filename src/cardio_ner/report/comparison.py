@@ -2,8 +2,8 @@
 
 Contract
 - Scores are those of `evaluation` (our rule and the official one), mistakes those of `mistakes`.
-- A type is scored in a language where gold has mentions of it, unless the caller names the types: of what was not
-  looked for, nothing is known. Found mentions of other types count nowhere.
+- A type is scored in a language where gold has mentions of it; if the caller names it, where either side has: of what
+  was not looked for, nothing is known. Found mentions of other types count nowhere.
 - A mistake about two types is counted with the gold one. Mentions that differ in case alone are counted together.
 """
 
@@ -58,19 +58,26 @@ class Comparison:
 def compare(
     gold: Sequence[Document], found: Sequence[Document], *, entity_types: Sequence[str] = (), top: int = 3
 ) -> Comparison:
-    """Compare documents that are matched by `doc_id`. Raises InputError where there is no type to score."""
+    """Compare documents that are matched by `doc_id`. Raises InputError where there is no type to score, or no mention
+    of one that is named."""
     results: list[TaskResult] = []
     frequent: list[FrequentMistake] = []
     for language in sorted({document.language for document in gold}):
         own = [document for document in gold if document.language == language]
         ids = {document.doc_id for document in own}
         given = [document for document in found if document.doc_id in ids]
-        scored = sorted(set(entity_types) or {span.entity_type for document in own for span in document.spans})
+        in_gold = _types_of(own)
+        scored = sorted(set(entity_types) & (in_gold | _types_of(given)) if entity_types else in_gold)
         made = list(mistakes(_only(own, scored), _only(given, scored)))
         for name in scored:
             task_mistakes = [mistake for mistake in made if _type_of(mistake) == name]
             results.append(_result(language, name, own, given, task_mistakes))
             frequent += _most_frequent((language, name), task_mistakes, top)
+    for name in {*entity_types} - {result.entity_type for result in results}:
+        there = ", ".join(sorted(_types_of(gold) | _types_of(found))) or "none"
+        raise InputError(
+            f"--type {name}: neither side has a mention of this type: expected one that is there ({there})"
+        )
     if not results:
         raise InputError("gold holds no mention: expected some, or --type to say what was looked for")
     return Comparison(results, frequent)
@@ -88,6 +95,10 @@ def _result(
         official=strict_score(gold, found, entity_type=name, only_documents_with_gold=True),
         mistakes={kind: kinds[kind] for kind in KINDS},
     )
+
+
+def _types_of(documents: Iterable[Document]) -> set[str]:
+    return {span.entity_type for document in documents for span in document.spans}
 
 
 def _only(documents: Iterable[Document], entity_types: Sequence[str]) -> list[Document]:

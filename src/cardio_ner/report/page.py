@@ -6,6 +6,7 @@ import io
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -14,22 +15,23 @@ from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.text import Text
 
-from cardio_ner.corpus.standoff import read_text
 from cardio_ner.document import Document, Span
 from cardio_ner.errors import InputError
 from cardio_ner.report.highlight import highlight
 from cardio_ner.report.tables import open_tables, packaged_sql
 from cardio_ner.report.terminal import PAGE_WIDTH, printable, table_of
+from cardio_ner.report.texts import text_of
 
 NEGATION_NOTE = "Mentions include negated, past and family ones: «no fever», «alergia a penicilina» are mentions too."
 SHOWN_CHARS = 1_800
-_LIVELIEST = """
+_TRIED = 100
+"""Records whose file is looked for before none is shown."""
+_LIVELIEST = f"""
 SELECT doc_id
-FROM spans_current JOIN (SELECT DISTINCT doc_id, text_sha256, n_chars FROM documents) AS d USING (doc_id, text_sha256)
-WHERE n_chars BETWEEN 600 AND 1800
+FROM spans_current JOIN documents_current USING (doc_id)
 GROUP BY doc_id, n_chars
-ORDER BY count(DISTINCT entity_type) DESC, count(*) / n_chars DESC, doc_id
-LIMIT 1
+ORDER BY n_chars BETWEEN 600 AND {SHOWN_CHARS} DESC, count(DISTINCT entity_type) DESC, count(*) / n_chars DESC, doc_id
+LIMIT {_TRIED}
 """
 
 
@@ -37,12 +39,13 @@ def print_report(
     output: Path, *, notes: Path | None, doc_id: str | None, console: Console, svg: Path | None = None
 ) -> None:
     """Print the page for an output folder; with `notes`, the folder of texts that was annotated, also one record (the
-    one named, else a short one rich in mentions), which `svg` saves as a picture."""
+    one named, else a short one rich in mentions), which `svg` saves as a picture. Raises InputError where the notes
+    have no such record in the text that was annotated."""
     tables = open_tables(output)
+    panel = None if notes is None else _record_panel(tables, notes, doc_id)
     for name in ("documents_by_outcome", "top_mentions"):
         _print_query(tables, packaged_sql(name), console=console)
-    if notes is not None:
-        panel = _record_panel(tables, notes, doc_id)
+    if panel is not None:
         console.print(panel, width=min(console.width, PAGE_WIDTH))
         if svg is not None:
             save_picture(panel, svg)
@@ -68,20 +71,30 @@ def save_picture(panel: Panel, path: Path) -> None:
 
 def _record_panel(tables: duckdb.DuckDBPyConnection, notes: Path, doc_id: str | None) -> Panel:
     """One record with its mentions, from the spans table and the text file."""
-    if doc_id is None:
-        found = tables.execute(_LIVELIEST).fetchone()
-        if found is None:
-            return Panel("no record with mentions to show", title="record")
-        doc_id = str(found[0])
-    path = notes / f"{doc_id}.txt"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file: expected the folder of notes that was annotated")
+    if not notes.is_dir():
+        raise InputError(f"{notes}: no such folder: expected the folder of notes that was annotated")
+    found = [str(row[0]) for row in tables.execute(_LIVELIEST).fetchall()] if doc_id is None else [doc_id]
+    if not found:
+        return Panel("no record with mentions to show", title="record")
+    doc_id, text = _first_with_text(tables, notes, found)
     rows = tables.execute(
         "SELECT start_offset, end_offset, entity_type, score FROM spans_current WHERE doc_id = ?", [doc_id]
     ).fetchall()
-    text = read_text(path)
     shown = text[:SHOWN_CHARS]
     spans = [Span(start, end, name, score) for start, end, name, score in rows if end <= len(shown)]
     more = f"… {len(text) - len(shown)} characters more" if len(shown) < len(text) else ""
     body = highlight(Document(doc_id, "", shown).with_spans(spans))
     return Panel(Group(body, more) if more else body, title=Text(printable(f"{doc_id}  ({len(rows)} mentions)")))
+
+
+def _first_with_text(tables: duckdb.DuckDBPyConnection, notes: Path, doc_ids: Sequence[str]) -> tuple[str, str]:
+    """The first of the documents whose annotated text is in the notes, and the text."""
+    why = ""
+    for doc_id in doc_ids:
+        row = tables.execute("SELECT text_sha256 FROM documents_current WHERE doc_id = ?", [doc_id]).fetchone()
+        if row is None:
+            raise InputError(f"--doc-id {doc_id}: no such document in the tables: expected a doc_id of theirs")
+        text, why = text_of(notes, doc_id, row[0])
+        if text is not None:
+            return doc_id, text
+    raise InputError(f"{notes}/{doc_ids[-1]}.txt: {why} Expected the folder of notes that was annotated")

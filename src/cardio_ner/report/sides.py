@@ -21,16 +21,7 @@ from cardio_ner.corpus.brat import read_brat
 from cardio_ner.document import LANGUAGES, UNDETERMINED, Document, Span
 from cardio_ner.errors import DocumentError, InputError
 
-_CURRENT_DOCUMENTS = """
-SELECT doc_id, language, status, text_sha256
-FROM documents
-WHERE doc_id IS NOT NULL
-QUALIFY row_number() OVER (
-    PARTITION BY doc_id
-    ORDER BY annotated_at DESC NULLS LAST, source_modified_at DESC NULLS LAST, status = 'rejected',
-             text_sha256 NULLS LAST, language NULLS LAST, model_id NULLS LAST
-) = 1
-"""
+_CURRENT_DOCUMENTS = "SELECT doc_id, language, status, text_sha256 FROM documents_current WHERE doc_id IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The job's tables in DuckDB: no server, no Spark, SQL at once.
 
-Contract: `open_tables(output)` gives a connection with the views `documents`, `spans`, `spans_current` and `note_nlp`.
+Contract: `open_tables(output)` gives a connection with the views `documents`, `spans`, `documents_current`,
+`spans_current` and `note_nlp`.
 Every declared column is there, whatever the files hold (a run that found nothing leaves no span file at all); columns
 that were kept from the input follow. The globs name the partition folders, so that files which a writer left half-done
 elsewhere (`_staging`, `_temporary`, `.spark-staging-*`) are never read.
@@ -63,7 +64,13 @@ def open_tables(output: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")  # as the job's Spark: the tables' times mean the same everywhere
     for name, pattern, types in (("documents", DOCUMENT_FILES, DOCUMENT_TYPES), ("spans", SPAN_FILES, SPAN_TYPES)):
-        connection.execute(f"CREATE TEMPORARY VIEW {name} AS {_select(output, pattern, types)}")
+        try:
+            connection.execute(f"CREATE TEMPORARY VIEW {name} AS {_select(output, pattern, types)}")
+        except duckdb.Error as error:
+            raise InputError(
+                f"{output}/{name}: a file of it cannot be read ({type(error).__name__}): expected Parquet as the job "
+                "leaves it; look for a file that is cut short or is none of the job's"
+            ) from None
     connection.execute(packaged_sql("views"))
     return connection
 

@@ -1,8 +1,8 @@
 """The job's tables under names: in one Spark session, or in a database of the catalog.
 
 Contract
-- `open_tables` makes temporary views `documents`, `spans`, `spans_current` and `note_nlp` of an output folder, as it is
-  at that moment: after a run, call it again.
+- `open_tables` makes temporary views `documents`, `spans`, `documents_current`, `spans_current` and `note_nlp` of an
+  output folder, as it is at that moment: after a run, call it again.
 - `register_database` makes external tables and permanent views of the same names. Run it after every run: it adds
   partitions and columns that came, drops partitions that went (compaction), and otherwise changes nothing.
 - Both use the declared schemas, so an output without any mention has an empty `spans`; kept columns are found in the

@@ -76,8 +76,9 @@ def read_json(spark: SparkSession, files: Sequence[File], names: Sequence[str], 
 def read_texts(
     spark: SparkSession, files: Sequence[File], *, root: str, languages: Sequence[str], encoding: str | None
 ) -> DataFrame:
-    """One row per file: `doc_id` is its path below the root without `.txt`, `language` its folder's name if that is one
-    of `languages`. Spark's file sources pass over empty files: they are added."""
+    """One row per file: `doc_id` is its path below the root without `.txt`, `language` what the innermost folder says
+    that is named by one of `languages` (of the root's own path, its last two). Spark's file sources pass over empty
+    files: they are added."""
     empty = [(file.path, file.modified_ms) for file in files if file.n_bytes == 0]
     rows = spark.createDataFrame(empty, f"{FILE} string, ms long")
     found = rows.select(FILE, F.timestamp_millis("ms").alias(MODIFIED), F.lit("").alias("text"))
@@ -87,9 +88,10 @@ def read_texts(
         found = found.unionByName(
             contents.select(F.col("path").alias(FILE), F.col("modificationTime").alias(MODIFIED), text)
         )
-    below = F.regexp_replace(F.substr(F.col(FILE), F.lit(len(root) + 2)), r"\.txt$", "")
-    folder = F.element_at(F.split(F.col(FILE), "/"), -2)
-    language = F.when(folder.isin(*languages), folder)
+    below = F.regexp_replace(F.substr(F.col(FILE), F.lit(len(root) + 2)), r"(?i)\.txt$", "")
+    parts, first = F.split(F.col(FILE), "/"), max(1, root.count("/"))
+    folders = F.slice(parts, F.lit(first), F.size(parts) - first)
+    language = F.try_element_at(F.filter(folders, lambda name: name.isin(*languages)), F.lit(-1))
     return found.select("text", below.alias("doc_id"), language.alias("language"), FILE, MODIFIED)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from pyspark.sql import SparkSession
 
+from cardio_ner.spark.gate import NOT_BLANK
 from cardio_ner.spark.schema import ANNOTATION
 from cardio_ner.spark.settings import Settings, open_models
 from cardio_ner.spark.udf import annotation_udf
@@ -36,15 +37,16 @@ def register(spark: SparkSession, settings: Settings | None = None) -> None:
         CREATE OR REPLACE TEMPORARY FUNCTION {NAME}(text STRING, language STRING)
         RETURNS {ANNOTATION.simpleString()}
         RETURN CASE WHEN NOT (is_valid_utf8(text) AND is_valid_utf8(coalesce(language, '')))
-                    THEN {_invalid_encoding()}
+                    THEN {_rejected("invalid_encoding")}
+                    WHEN NOT text RLIKE r'{NOT_BLANK}' THEN {_rejected("empty_text")}
                     ELSE {_UNGATED}(CASE WHEN is_valid_utf8(text) THEN text END,
                                     CASE WHEN is_valid_utf8(language) THEN language END) END
     """)
 
 
-def _invalid_encoding() -> str:
-    """The answer for bytes that are not UTF-8, as SQL."""
-    told = {"status": "'rejected'", "reason": "'invalid_encoding'"}
+def _rejected(reason: str) -> str:
+    """The answer for a text that the gate stops, as SQL."""
+    told = {"status": "'rejected'", "reason": f"'{reason}'"}
     fields = (
         f"'{field.name}', CAST({told.get(field.name, 'NULL')} AS {field.dataType.simpleString()})"
         for field in ANNOTATION.fields

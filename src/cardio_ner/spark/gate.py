@@ -20,7 +20,8 @@ from cardio_ner.spark.omop import omop_language
 from cardio_ner.spark.schema import quoted
 from cardio_ner.spark.settings import Settings
 
-_BLANK = r"[^\s\p{Z}\x{FEFF}\x{200B}]"
+NOT_BLANK = r"[^\s\p{Z}\x{FEFF}\x{200B}]"
+"""What a text must hold one of, as Java's regular expressions say it."""
 _AROUND = r"^[\s\p{Z}\p{Cc}]+|[\s\p{Z}\p{Cc}]+$"
 
 
@@ -50,7 +51,7 @@ def _given_reason(raw: DataFrame, doc_id: Column, text: Column) -> Column:
         _column_or_null(raw, REASON),
         F.when(doc_id.isNull(), "null_id")
         .when(~F.is_valid_utf8(text) | ~F.is_valid_utf8(doc_id), "invalid_encoding")
-        .when(text.isNull() | ~text.rlike(_BLANK), "empty_text"),
+        .when(text.isNull() | ~text.rlike(NOT_BLANK), "empty_text"),
     )
 
 

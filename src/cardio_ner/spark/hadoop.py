@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -123,9 +124,17 @@ def read_text(spark: SparkSession, path: str) -> str | None:
 def modified_ms(spark: SparkSession, path: str) -> int | None:
     """When a file was last written, or None where there is none."""
     hadoop_path, file_system = hadoop_path_of(spark, path)
-    return (
-        int(file_system.getFileStatus(hadoop_path).getModificationTime()) if file_system.exists(hadoop_path) else None
-    )
+    try:
+        return int(file_system.getFileStatus(hadoop_path).getModificationTime())
+    except Py4JJavaError:
+        if file_system.exists(hadoop_path):
+            raise
+        return None
+
+
+def touch(spark: SparkSession, path: str) -> None:
+    """Give a file, which is there all the while, the time of now. (Not every store can set a time alone.)"""
+    _write(spark, path, str(time.time()), overwrite=True)
 
 
 def write_text(spark: SparkSession, path: str, text: str) -> None:

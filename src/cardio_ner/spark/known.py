@@ -2,8 +2,8 @@
 
 Contract
 - A row is `unchanged` where a committed row has the same doc_id and text_sha256, the same language from the same place
-  (given, or detected: then as it was last detected) and a checkpoint of this run. `source_batch` names the batch whose
-  spans are its mentions.
+  (given, or detected: then as it was last detected) and this run's checkpoint of that language. `source_batch` names
+  the batch whose spans are its mentions.
 - Cost: one pass over the batch's ids and one over narrow columns of the documents table, joined; texts and spans of
   the past are never read. It grows with the history (docs/operations.md says what was measured), is skipped while there
   is none, and `skip_unchanged: false` turns it off.
@@ -28,8 +28,9 @@ def mark_known(rows: DataFrame, output: str, models: dict[str, Model]) -> DataFr
     the tables have."""
     spark = rows.sparkSession
     documents = read_documents(spark, output, with_kept=False)
-    ids = F.array(*(F.lit(model.model_id) for model in models.values()))
-    history = documents.where((F.col("status") == "annotated") & F.array_contains(ids, F.col("model_id")))
+    model_ids = F.create_map(*(F.lit(its) for code, model in models.items() for its in (code, model.model_id)))
+    same_model = model_ids[F.col("language")] == F.col("model_id")
+    history = documents.where((F.col("status") == "annotated") & same_model)
     asked = rows.where("reason IS NULL").select(*IDENTITY).distinct()
     found = (
         history.join(asked, IDENTITY, "left_semi")

@@ -41,6 +41,9 @@ class Ledger:
         todo = (file for file in files if self.seen.get(file.path) != (file.n_bytes, file.modified_ms))
         return sorted(todo, key=lambda file: (file.modified_ms, file.path))
 
+    def begin(self) -> None:
+        """A batch begins."""
+
     def add(self, files: Iterable[File]) -> None:
         """Note committed files."""
         self.seen.update({file.path: (file.n_bytes, file.modified_ms) for file in files})

@@ -46,7 +46,7 @@ def is_input(path: str, root: str, asked: str, input_format: str) -> bool:
     if path == root:
         return True
     if input_format in ("text", "brat"):
-        return path.endswith(".txt")
+        return path.lower().endswith(".txt")
     return asked != "auto" or format_of(path) == input_format
 
 

@@ -2,7 +2,7 @@
 
     output/_lock             {"run": …, "host": …, "boot": …, "pid_namespace": …, "pid": …, "process_started": …,
                              "since": …}, written once
-    output/_lock.heartbeat   empty; its modification time counts
+    output/_lock.heartbeat   its modification time counts
 
 Contract
 - A second run is refused with LockError, which names the holder. Nothing was read or written then.
@@ -28,11 +28,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from cardio_ner.errors import LockError
-from cardio_ner.spark.hadoop import create_text, literal, modified_ms, move, read_text, remove, write_text
+from cardio_ner.spark.hadoop import create_text, literal, modified_ms, move, read_text, remove, touch
 
 HEARTBEAT_SECONDS = 15
 STALE_SECONDS = 120
@@ -167,5 +166,7 @@ def _process_started(pid: int) -> str | None:
 
 def _beat(lock: Lock, released: threading.Event) -> None:
     while not released.wait(HEARTBEAT_SECONDS):
-        with suppress(Py4JError):  # the store may be back for the next beat
-            write_text(lock.spark, lock.path + HEARTBEAT, "")
+        with suppress(Exception):  # the store may be back for the next beat
+            if (_holder(lock.spark, lock.path) or {}).get("run") != lock.run:
+                return  # another run's by now: this one must not seem to be alive in its stead
+            touch(lock.spark, lock.path + HEARTBEAT)

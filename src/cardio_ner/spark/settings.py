@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
 
 from cardio_ner.checkpoint import Checkpoint
 from cardio_ner.config import read_config
@@ -72,10 +72,27 @@ class Settings(BaseModel):
     """Batches in which a table that cannot be streamed is read."""
     file_bytes: ByteSize = Field(ByteSize(128 * 1024**2), ge=1024)
     """Size that the tables' files aim at."""
-    device: str = "auto"
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:[0-9]+)?)$")
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     max_tokens_per_batch: int | None = Field(None, ge=128)
     """Tokens that the encoder computes at once; None is what the device has use for."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset_stands_below_what_is_told(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        preset = values.get("preset")
+        return (PRESETS.get(preset, {}) if isinstance(preset, str) else {}) | values
+
+    @model_validator(mode="after")
+    def _language_has_a_checkpoint(self) -> Settings:
+        if self.language is not None and fold_language(self.language) not in self.checkpoints:
+            raise ValueError(
+                f"language {self.language!r} has no checkpoint, so every record would be rejected: expected one of "
+                f"{', '.join(sorted(self.checkpoints))}, or a checkpoint for it"
+            )
+        return self
 
     @field_validator("keep")
     @classmethod
@@ -127,11 +144,8 @@ class Model(BaseModel):
 
 
 def read_settings(path: Path | None, overrides: dict[str, Any]) -> Settings:
-    """The settings of a YAML file (or the defaults), with those of the command line on top, a preset below both."""
-    settings = read_config(path, Settings, overrides, example="conf/annotate.yaml")
-    told = settings.model_fields_set
-    preset = {key: value for key, value in PRESETS.get(settings.preset or "", {}).items() if key not in told}
-    return settings.model_copy(update=preset)
+    """The settings of a YAML file (or the defaults), with those of the command line on top."""
+    return read_config(path, Settings, overrides, example="conf/annotate.yaml")
 
 
 def open_models(settings: Settings) -> dict[str, Model]:

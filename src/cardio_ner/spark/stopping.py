@@ -32,7 +32,7 @@ class Stopped(Exception):  # noqa: N818  no error: the run was asked to
 
 @dataclass(frozen=True, slots=True)
 class WatchedLedger(Ledger):
-    """The ledger of a run that can be stopped. Batches ask it what is left before they begin, and add to it after."""
+    """The ledger of a run that can be stopped. Batches ask it what is left, tell it when they begin, and add to it."""
 
     stop: threading.Event = field(default_factory=threading.Event)
     after_batch: Callable[[], object] = field(default=lambda: None)
@@ -41,12 +41,16 @@ class WatchedLedger(Ledger):
     thread: int = field(default_factory=threading.get_ident)
     """The run's own; batches of the stream have others."""
 
-    def left(self, files: Iterable[File]) -> list[File]:
-        """The files that are not done, oldest first. Raises Stopped."""
+    def begin(self) -> None:
+        """A batch begins. Raises Stopped."""
         self.busy.set()  # before the look at `stop`: `stream_stops` looks at both in the other order
         if self.stop.is_set():
             self.busy.clear()
             raise Stopped
+
+    def left(self, files: Iterable[File]) -> list[File]:
+        """The files that are not done, oldest first; the first batch of them begins. Raises Stopped."""
+        self.begin()
         todo = Ledger.left(self, files)
         if not todo:
             self.busy.clear()
@@ -93,11 +97,14 @@ def stop_on_signals(spark: SparkSession) -> threading.Event:
     """The event that the first SIGTERM or SIGINT sets. For the main thread of a job, for the rest of its life."""
     stop = threading.Event()
 
-    def first(number: int, _frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
+    both = (signal.SIGTERM, signal.SIGINT)
+
+    def first(_number: int, _frame: object) -> None:
+        for number in both:
+            signal.signal(number, signal.SIG_DFL)
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in both:
         signal.signal(number, first)
     # Under spark-submit the JVM is the parent: it is the one that is told, or (Ctrl-C) is told as well.
     context: Any = spark.sparkContext

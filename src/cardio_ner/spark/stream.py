@@ -61,7 +61,9 @@ def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None)
 
     writer = _listing_stream(job).writeStream.foreachBatch(annotate_listing).option("checkpointLocation", checkpoint)
     trigger: dict[str, Any] = (
-        {"availableNow": True} if follow_seconds is None else {"processingTime": f"{follow_seconds} seconds"}
+        {"availableNow": True}
+        if follow_seconds is None
+        else {"processingTime": f"{round(1000 * follow_seconds)} milliseconds"}
     )
     query = writer.trigger(**trigger).start()
     try:
@@ -89,6 +91,7 @@ def catch_up(job: Job, ledger: Ledger) -> None:
     else:
         letter, batches = "t", [[chunk] for chunk in left]
     for files in batches:
+        ledger.begin()
         write_batch(job, _id_of(letter, job, files), Pieces(files))
         ledger.add(files)
 

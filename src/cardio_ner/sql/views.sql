@@ -1,36 +1,36 @@
--- The views over the tables `documents` and `spans`: two statements that Spark SQL and DuckDB take as they stand.
+-- The views over the tables `documents` and `spans`: three statements that Spark SQL and DuckDB take as they stand.
 --
 -- They name their columns, order nulls and cast explicitly wherever the two dialects' defaults differ.
 
 
--- The mentions of each document's latest committed row, with the columns of `spans`.
+-- Each document's latest committed row, with the columns of `documents`; of rows without doc_id, which are nobody's, each.
 --   * A batch is committed by its rows in `documents`, which are written last: a half-written one is not seen.
 --   * The latest row is the one annotated last; of one batch, the one whose source was modified last; then, so that the
 --     answer is always the same, a readable text before a rejected one, and the rest by value. (`batch_id` has no say but
 --     between equal texts: compaction changes it.)
---   * A rejected row has no model_id, hence no mentions. A row without doc_id is nobody's.
+CREATE OR REPLACE TEMPORARY VIEW documents_current AS
+SELECT *
+FROM documents
+QUALIFY doc_id IS NULL OR row_number() OVER (
+    PARTITION BY doc_id
+    ORDER BY annotated_at DESC NULLS LAST, source_modified_at DESC NULLS LAST,
+             CASE WHEN status = 'rejected' THEN 1 ELSE 0 END,
+             text_sha256 NULLS LAST, language NULLS LAST, model_id NULLS LAST,
+             coalesce(source_batch, batch_id) DESC
+) = 1;
+
+
+-- The mentions of `documents_current`, with the columns of `spans`.
+--   * A rejected row has no model_id, hence no mentions.
 --   * `source_batch` names the batch that holds a row's mentions where that is not its own (`unchanged`, compaction).
 --   * Text, language and model are part of the key: two of them under one doc_id in one batch do not mix.
 CREATE OR REPLACE TEMPORARY VIEW spans_current AS
-WITH ranked AS (
-    SELECT doc_id, text_sha256, language, model_id, coalesce(source_batch, batch_id) AS spans_batch,
-           row_number() OVER (
-               PARTITION BY doc_id
-               ORDER BY annotated_at DESC NULLS LAST, source_modified_at DESC NULLS LAST,
-                        CASE WHEN status = 'rejected' THEN 1 ELSE 0 END,
-                        text_sha256 NULLS LAST, language NULLS LAST, model_id NULLS LAST,
-                        coalesce(source_batch, batch_id) DESC
-           ) AS recency
-    FROM documents
-    WHERE doc_id IS NOT NULL
-)
 SELECT s.doc_id, s.text_sha256, s.start_offset, s.end_offset, s.text, s.score, s.model_id,
        s.language, s.entity_type, s.batch_id
 FROM spans AS s
-JOIN ranked AS r
-  ON s.doc_id = r.doc_id AND s.batch_id = r.spans_batch
- AND s.text_sha256 = r.text_sha256 AND s.language = r.language AND s.model_id = r.model_id
-WHERE r.recency = 1;
+JOIN documents_current AS d
+  ON s.doc_id = d.doc_id AND s.batch_id = coalesce(d.source_batch, d.batch_id)
+ AND s.text_sha256 = d.text_sha256 AND s.language = d.language AND s.model_id = d.model_id;
 
 
 -- NOTE_NLP of the OMOP Common Data Model 5.4: its fourteen columns in its order

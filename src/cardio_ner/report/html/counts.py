@@ -1,7 +1,7 @@
 """The numbers of the report, counted in SQL: documents as they now stand, their mentions.
 
 Contract
-- A document counts once, as its latest row says (the row that `spans_current` goes by); each row without doc_id counts.
+- A document counts once, as `documents_current` has it; each row without doc_id counts.
 - Only numbers, and the names of statuses, reasons, languages and entity types: nothing of a record's text.
 """
 
@@ -13,20 +13,9 @@ import duckdb
 
 SCORE_BINS = 20
 
-# The order is that of spans_current in sql/views.sql.
-_LATEST = """
-CREATE OR REPLACE TEMPORARY VIEW documents_latest AS
-SELECT * FROM documents
-QUALIFY doc_id IS NULL OR row_number() OVER (
-    PARTITION BY doc_id
-    ORDER BY annotated_at DESC NULLS LAST, source_modified_at DESC NULLS LAST,
-             CASE WHEN status = 'rejected' THEN 1 ELSE 0 END,
-             text_sha256 NULLS LAST, language NULLS LAST, model_id NULLS LAST, coalesce(source_batch, batch_id) DESC
-) = 1
-"""
 _OUTCOMES = """
 SELECT status, reason, coalesce(language, 'unknown'), count(*)
-FROM documents_latest GROUP BY ALL ORDER BY 1, 2 NULLS FIRST, 3
+FROM documents_current GROUP BY ALL ORDER BY 1, 2 NULLS FIRST, 3
 """
 _MENTIONS = """
 SELECT entity_type, language, count(*), count(DISTINCT doc_id), count(DISTINCT lower(text))
@@ -35,7 +24,7 @@ FROM spans_current GROUP BY ALL ORDER BY 1, 2
 _PER_DOCUMENT = """
 WITH found AS (SELECT doc_id, count(*) AS n FROM spans_current GROUP BY doc_id)
 SELECT coalesce(n, 0), count(*)
-FROM documents_latest LEFT JOIN found USING (doc_id)
+FROM documents_current LEFT JOIN found USING (doc_id)
 WHERE status <> 'rejected' GROUP BY ALL ORDER BY 1
 """
 _SCORES = f"""
@@ -95,8 +84,7 @@ class Counts:
 
 
 def count(tables: duckdb.DuckDBPyConnection) -> Counts:
-    """Count the tables. Leaves the view `documents_latest` in the connection: one row per document, its latest."""
-    tables.execute(_LATEST)
+    """Count the tables."""
     scores: dict[str, dict[int, int]] = {}
     for entity_type, place, number in tables.execute(_SCORES).fetchall():
         scores.setdefault(entity_type, {})[place] = number

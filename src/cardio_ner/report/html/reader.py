@@ -1,32 +1,32 @@
 """The records and mentions that the page's reader shows, as the data that its script reads.
 
 Contract
-- A record's text comes from the notes that were annotated, as `NOTES/<doc_id>.txt`, and only where its SHA-256 is the
-  one in the documents table: another text would be coloured in the wrong places. Where there is no text, it says why.
+- A record's text is that which was annotated (report/texts.py). Where there is none, it says why.
 - Texts are cut into pieces here, in code points: the script joins pieces and counts nothing.
 - What the script gets is JSON in which no character can end the script element or start a comment.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from cardio_ner.document import Document, Span
 from cardio_ner.report.pieces import pieces, sentence, visible
+from cardio_ner.report.texts import text_of
 
+WITHOUT_NOTES = "The report was made without the folder of notes, so there is no text here."
 EXAMPLES = 2
 """How many sentences are shown of a frequent mention."""
 _DOCUMENTS = """
 SELECT doc_id, coalesce(language, 'unknown'), status, reason, text_sha256
-FROM documents_latest WHERE doc_id IS NOT NULL ORDER BY doc_id
+FROM documents_current WHERE doc_id IS NOT NULL ORDER BY doc_id
 """
 _SPANS = """
 SELECT doc_id, start_offset, end_offset, entity_type, score, text
@@ -60,13 +60,13 @@ class _Group:
 
 
 def read_records(tables: duckdb.DuckDBPyConnection, notes: Path | None) -> Sequence[Record]:
-    """Every document that has an identifier, in the identifiers' order. Needs the view `documents_latest`."""
+    """Every document that has an identifier, in the identifiers' order."""
     mentions: dict[str, list[tuple[Span, str]]] = {}
     for doc_id, start, end, entity_type, score, text in tables.execute(_SPANS).fetchall():
         mentions.setdefault(doc_id, []).append((Span(start, end, entity_type, score), text))
     records = []
     for doc_id, language, status, reason, sha256 in tables.execute(_DOCUMENTS).fetchall():
-        text, without = _text(notes, doc_id, sha256)
+        text, without = text_of(notes, doc_id, sha256) if notes is not None else (None, WITHOUT_NOTES)
         outcome = f"{status}: {reason}" if reason else status
         records.append(Record(doc_id, language, outcome, tuple(mentions.get(doc_id, ())), text, without))
     return records
@@ -91,26 +91,6 @@ def reader_json(records: Sequence[Record], types: Sequence[str]) -> str:
         "records": told,
     }
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES)
-
-
-def _text(notes: Path | None, doc_id: str, sha256: str | None) -> tuple[str | None, str]:
-    """The record's text, or None and the reason."""
-    if notes is None:
-        return None, "The report was made without the folder of notes, so there is no text here."
-    name = PurePosixPath(f"{doc_id}.txt")
-    leads_out = name.is_absolute() or ".." in name.parts
-    try:
-        content = None if leads_out else (notes / name).read_bytes()
-    except (OSError, ValueError):  # an identifier need not be a name that a file can have
-        content = None
-    if content is None:
-        return None, "There is no file of this name in the folder of notes."
-    if hashlib.sha256(content).hexdigest() != sha256:
-        return None, "The file is not the text that was annotated (its SHA-256 is another): it has changed since."
-    try:
-        return content.decode("utf-8"), ""
-    except UnicodeDecodeError:
-        return None, "The file is not UTF-8."
 
 
 def _as_json(number: int, record: Record, groups: dict[tuple[str, str, str], _Group]) -> dict[str, Any]:
