@@ -94,7 +94,7 @@ def test_a_database_of_a_run_without_any_mention_has_empty_tables(
     write_documents(tmp_path, rejected("d", "b1-0", at=1))
     register_database(spark, str(tmp_path), database)
     register_database(spark, str(tmp_path), database)
-    assert [spark.table(f"{database}.{name}").count() for name in ALL] == [1, 0, 0, 0]
+    assert [spark.table(f"{database}.{name}").count() for name in ALL] == [1, 1, 0, 0, 0]
 
 
 def test_dropping_the_database_leaves_the_files(spark: SparkSession, output: Path, database: str) -> None:
@@ -128,3 +128,13 @@ def test_a_run_asks_for_the_databases_name_before_anything_else(spark: SparkSess
     with pytest.raises(ConfigError, match="database 'a b': expected a letter"):
         annotate(spark, "/nowhere", str(tmp_path / "out"), Settings(), database="a b")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_kept_struct_whose_fields_have_odd_names_is_registered(
+    spark: SparkSession, output: Path, database: str
+) -> None:
+    odd = pa.schema([("ward", pa.struct([("the floor", pa.string())]))])
+    write_documents(output, document("e", "b2-0", at=2, ward={"the floor": "4B"}), kept=odd)
+    register_database(spark, str(output), database)
+    told = spark.sql(f"SELECT ward.`the floor` AS floor FROM {database}.documents WHERE doc_id = 'e'").first()
+    assert told.floor == "4B"

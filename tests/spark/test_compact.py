@@ -31,7 +31,7 @@ QUERIES = (
     "SELECT n.note_nlp_id, n.note_id, n.offset, n.lexical_variant, n.nlp_system, CAST(n.nlp_datetime AS STRING), "
     "n.term_modifiers FROM note_nlp AS n",
 )
-WARD = pa.schema([("ward", pa.string())])
+WARD = pa.schema([("ward", pa.string()), ("superseded", pa.string())])  # a name that compaction once had a use for
 # Every way in which a document can come again. n_spans is true: compaction counts.
 DOCUMENTS: list[Row] = [
     document("1", "b1-0", at=1),

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import duckdb
+import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 from pyspark.testing import assertDataFrameEqual, assertSchemaEqual
 
 from cardio_ner.document import Document
+from cardio_ner.errors import ConfigError
 from cardio_ner.report.tables import open_tables, packaged_sql
 from cardio_ner.spark import catalog
 from cardio_ner.spark.account import RunAccount
@@ -125,6 +127,18 @@ def test_columns_of_any_name_are_kept_and_known_again(spark: SparkSession, tmp_p
         assert summary.outcomes() == {("annotated", "unchanged")[batch]: 1}
     rows = read_documents(spark, str(tmp_path / "out")).collect()
     assert [tuple(found[name] for name in names) for found in rows] == [row[3:], row[3:]]
+
+
+def test_a_kept_column_that_the_tables_spell_otherwise_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    for name in ("Ward", "ward"):
+        frame = spark.createDataFrame(
+            [(name, "xx", "Tos", "4")], f"doc_id string, language string, text string, {name} string"
+        )
+        frame.write.parquet(str(tmp_path / name))
+    annotate(spark, str(tmp_path / "Ward"), str(tmp_path / "out"), Settings(keep=("Ward",)))
+    with pytest.raises(ConfigError, match=r"--keep ward: .*/documents spells it Ward: rename the column in a view"):
+        annotate(spark, str(tmp_path / "ward"), str(tmp_path / "out"), Settings(keep=("ward",)))
+    assert read_documents(spark, str(tmp_path / "out")).count() == 1
 
 
 def test_a_first_run_without_any_mention_leaves_readable_empty_tables(spark: SparkSession, tmp_path: Path) -> None:

@@ -7,9 +7,12 @@ import csv
 import hashlib
 import json
 import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -21,7 +24,9 @@ from cardio_ner.spark.failures import find_unreadable
 from cardio_ner.spark.gate import fold
 from cardio_ner.spark.pipeline import configure
 from cardio_ner.spark.settings import Settings, read_settings
-from cardio_ner.spark.source import Source, open_source, open_table
+from cardio_ner.spark.source import FileSource, Source, open_source, open_table
+from processes import PATIENCE
+from submitting import command, environment
 
 NOTES = {
     "es/01": "Estenosis aórtica.\r\nTratamiento: bisoprolol 2,5\u00a0mg 💊\r\n",
@@ -328,3 +333,113 @@ def test_the_innermost_folder_named_by_a_language_says_it_at_any_depth_as_in_an_
     assert {doc_id: language for doc_id, (_, language, _) in inner.items()} == {
         "a": "es", "2024/b": "es", "it/c": "it", "ward/it/2024/e": "it",
     }  # fmt: skip
+
+
+def test_a_csv_record_of_more_fields_than_the_header_is_not_cut_in_silence(spark: SparkSession, tmp_path: Path) -> None:
+    lines = "doc_id,text", "1,HTA, toma apixaban 5 mg", '2,"HTA, toma apixaban"', "3,Tos,", "4,a,b,c,d,e"
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    found = {
+        row.doc_id: (row.reason, row.error_type, row.text)
+        for row in read_rows(spark, str(tmp_path), Settings()).collect()
+    }
+    cut = ("failed", "TooManyFields", None)
+    assert found == {"1": cut, "2": (None, None, "HTA, toma apixaban"), "3": (None, None, "Tos"), "4": cut}
+
+
+def test_a_json_line_of_another_kind_of_line_end_alone_is_a_line(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"doc_id": 1, "text": "Tos"}\n\u0085\n \t\r\n\u2028\n', encoding="utf-8")
+    frame = checked_rows(open_source(spark, str(tmp_path), Settings()))
+    assert [row.error_type for row in frame.collect()] == [None, "MalformedJSON", "MalformedJSON"]
+
+
+def test_columns_that_later_parquet_files_have_are_read_and_names_in_other_letters(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    spark.createDataFrame([("a", "Fiebre")], "Doc_ID string, TEXT string").write.parquet(str(tmp_path / "in/1"))
+    later = spark.createDataFrame(
+        [("b", "Warfarin.", "en", "4B")], "Doc_ID string, TEXT string, LANGUAGE string, Ward string"
+    )
+    later.write.parquet(str(tmp_path / "in/2"))
+    rows = read_rows(spark, str(tmp_path / "in"), Settings(keep=("ward",))).collect()
+    assert {(row.doc_id, row.text, row.language, row.Ward) for row in rows} == {
+        ("a", "Fiebre", None, None), ("b", "Warfarin.", "en", "4B"),
+    }  # fmt: skip
+    (tmp_path / "in/0.parquet").write_bytes(b"PAR1, and no more")  # its batch sets it aside
+    assert open_source(spark, str(tmp_path / "in"), Settings(keep=("ward",))).schema.names == [
+        "Doc_ID",
+        "TEXT",
+        "Ward",
+        "LANGUAGE",
+    ]
+
+
+def test_the_nanoseconds_that_pandas_writes_are_no_obstacle(spark: SparkSession, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"doc_id": ["a"], "text": ["Tos"], "seen": pd.to_datetime(["2024-01-01"])})
+    frame.to_parquet(tmp_path / "a.parquet")
+    configure(spark, Settings())
+    assert rows_of(spark, tmp_path) == {"a": ("Tos", None, None)}
+
+
+def test_what_java_would_pass_over_in_a_locale_without_its_letters_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "in/año").mkdir(parents=True)
+    (tmp_path / "in/a.txt").write_text("Tos")
+    (tmp_path / "in/año/b.txt").write_text("Tos")
+    without = {name: value for name, value in environment().items() if name not in ("LANG", "LC_CTYPE")}
+    result = subprocess.run(
+        command("--input", "in", "--output", "out"), env=without | {"LC_ALL": "POSIX"}, cwd=tmp_path,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    shown = result.stdout + result.stderr
+    assert result.returncode == 2, shown[-2000:]
+    assert "would be passed over; expected a locale of UTF-8" in shown
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def tables(spark: SparkSession) -> Iterator[str]:
+    """A database of the catalog, for tables that are the input."""
+    spark.sql("CREATE DATABASE clinic")
+    yield "clinic"
+    spark.sql("DROP DATABASE clinic CASCADE")
+
+
+def test_a_partition_that_lies_elsewhere_is_read_and_partitions_keep_their_type(
+    spark: SparkSession, tmp_path: Path, tables: str
+) -> None:
+    name, elsewhere = f"{tables}.notes", tmp_path / "else where"
+    spark.sql(f"CREATE TABLE {name} (doc_id string, text string, ward string) USING parquet PARTITIONED BY (ward)")
+    spark.sql(f"INSERT INTO {name} VALUES ('a', 'Tos', '04')")
+    settings = Settings(keep=("ward",))
+    configure(spark, settings)
+    source = open_table(spark, name, settings)
+    assert isinstance(source, FileSource)
+    rows = source.rows(list(source.listing())).collect()
+    assert [(row.doc_id, row.text, row.ward) for row in rows] == [("a", "Tos", "04")]
+    spark.sql(f"ALTER TABLE {name} ADD PARTITION (ward='9B') LOCATION '{elsewhere}'")
+    spark.sql(f"INSERT INTO {name} VALUES ('b', 'Fiebre', '9B')")
+    source = open_table(spark, name, settings)
+    rows = source.rows(list(source.listing())).collect()
+    assert sorted((row.doc_id, row.ward) for row in rows) == [("a", "04"), ("b", "9B")]
+
+
+def test_a_column_that_a_table_got_later_is_read(spark: SparkSession, tables: str) -> None:
+    name = f"{tables}.notes"
+    spark.sql(f"CREATE TABLE {name} (doc_id string, text string) USING parquet")
+    spark.sql(f"INSERT INTO {name} VALUES ('a', 'Tos')")
+    spark.sql(f"ALTER TABLE {name} ADD COLUMNS (language string, ward string)")
+    source = open_table(spark, name, Settings(keep=("ward",)))
+    assert isinstance(source, FileSource)
+    assert [row.doc_id for row in source.rows(list(source.listing())).collect()] == ["a"]
+    spark.sql(f"INSERT INTO {name} VALUES ('b', 'Warfarin.', 'en', '4B')")
+    rows = source.rows(list(source.listing())).collect()
+    assert sorted((row.doc_id, row.language, row.ward) for row in rows if row.ward) == [("b", "en", "4B")]
+
+
+def test_a_csv_table_whose_reader_logs_records_is_refused(spark: SparkSession, tmp_path: Path, tables: str) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.csv").write_text("doc_id,text\n1,Tos\n")
+    spark.sql(f"CREATE TABLE {tables}.notes USING csv OPTIONS (header true) LOCATION '{tmp_path}/in'")
+    with pytest.raises(
+        InputError, match=rf"{tables}.notes: a CSV table, .*expected --input, its folder file:{tmp_path}/in"
+    ):
+        open_table(spark, f"{tables}.notes", Settings())

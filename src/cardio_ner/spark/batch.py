@@ -29,9 +29,10 @@ from cardio_ner.spark.account import BatchAccount, account_of
 from cardio_ner.spark.annotation import annotate_rows
 from cardio_ner.spark.at_once import at_once
 from cardio_ner.spark.counts import Counts
-from cardio_ner.spark.failures import UnequalReaders, find_unreadable, name_of, raise_if_hopeless, unequal_files
+from cardio_ner.spark.failures import UnequalReaders, find_unreadable, raise_if_hopeless, unequal_files
 from cardio_ner.spark.hadoop import File, literal, read_text, remove, write_text
 from cardio_ner.spark.job import Job, Pieces
+from cardio_ner.spark.spark_error import name_of
 from cardio_ner.spark.tables import (
     documents_of,
     ledger_of,

@@ -14,12 +14,12 @@ from __future__ import annotations
 import re
 
 from pyspark.sql import SparkSession
-from pyspark.sql.types import StructType
+from pyspark.sql.types import StructField, StructType
 
 from cardio_ner.errors import ConfigError, InputError
 from cardio_ner.report.tables import packaged_sql
 from cardio_ner.spark.hadoop import make_folder, qualified
-from cardio_ner.spark.schema import DOCUMENT_PARTITIONS, SPAN_PARTITIONS, SPANS, quoted
+from cardio_ner.spark.schema import DOCUMENT_PARTITIONS, SPAN_PARTITIONS, SPANS
 from cardio_ner.spark.tables import documents_schema, has_documents, kept_columns, read_documents, read_spans
 
 
@@ -70,7 +70,7 @@ def _register_table(session: SparkSession, output: str, name: str, schema: Struc
     make_folder(session, location)
     if session.catalog.tableExists(name):
         _check_location(session, name, location)
-    columns = {field.name: f"{quoted(field.name)} {field.dataType.simpleString()}" for field in schema.fields}
+    columns = {field.name: StructType([StructField(field.name, field.dataType)]).toDDL() for field in schema.fields}
     session.sql(
         f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(columns.values())}) USING parquet "
         f"PARTITIONED BY ({', '.join(partitions)}) LOCATION {_literal(location)}"

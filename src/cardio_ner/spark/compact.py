@@ -45,6 +45,8 @@ PLAN = "_state/compaction.json"
 MARK = "_state/compaction.written"
 FILE_BYTES = 128 * 1024**2
 KEY = ["doc_id", "text_sha256", "language", "model_id"]
+_SUPERSEDED = "_cardio_ner_superseded"
+"""No name that a kept column would have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,8 @@ def _write(spark: SparkSession, output: str, plan: Compaction, *, before_commit:
         tables.insert(0, "inputs")
         ledger = read_inputs(spark, output).where(old).drop("batch_id").hint("rebalance")
         write_rows(ledger, "inputs", output, plan.batch_id)
-    marked = documents.join(superseded.withColumn("superseded", F.lit(True)), [*KEY, "batch_id"], "left")
-    moves = F.col("source_batch").isin(*plan.merges) | ((F.col("status") == "annotated") & F.col("superseded"))
+    marked = documents.join(superseded.withColumn(_SUPERSEDED, F.lit(True)), [*KEY, "batch_id"], "left")
+    moves = F.col("source_batch").isin(*plan.merges) | ((F.col("status") == "annotated") & F.col(_SUPERSEDED))
     rows = marked.withColumn("source_batch", F.when(moves, F.lit(plan.batch_id)).otherwise(F.col("source_batch")))
     columns = [quoted(name) for name in documents.columns if name != "batch_id"]
     write_rows(rows.selectExpr(*columns).hint("rebalance"), "documents", output, plan.batch_id)

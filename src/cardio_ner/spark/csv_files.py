@@ -5,6 +5,7 @@ Contract
   here; a file whose header is not the input's is counted as `OtherHeader`, and its batch quarantines it. In any case of
   letters a header is the same; in another order it is another.
 - Nor may Spark read a record of more than MAX_COLUMNS fields, which its error prints: such a file is `TooManyColumns`.
+- A record of more fields than the header has is `failed` (TooManyFields): its text may have been cut at a comma.
 - Headers are tuples of raw names: one Latin-1 character a byte. Within a file, the header again is no record.
 - Counting streams lines: no worker holds a whole file, whatever its size and compression.
 """
@@ -27,7 +28,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from cardio_ner.spark.formats import FILE, decoded, origin
+from cardio_ner.spark.formats import ERROR_TYPE, FILE, REASON, decoded, origin
 from cardio_ner.spark.hadoop import File, literal
 
 MAX_COLUMNS = 20_480
@@ -78,13 +79,15 @@ def read_csv(
 ) -> DataFrame:
     """The named columns of files that have the header. Read as Latin-1, in which every byte is a character, and turned
     back into its bytes: Spark's own reading of bytes that are not UTF-8 replaces them."""
-    schema = StructType([StructField(f"_{position}", StringType()) for position in range(len(header))])
+    schema = StructType([StructField(f"_{position}", StringType()) for position in range(len(header) + 1)])
     reader = spark.read.schema(schema).option("recursiveFileLookup", True).option("encoding", "ISO-8859-1")
     reader = reader.option("multiLine", True).option("escape", '"').option("maxColumns", MAX_COLUMNS)
     frame = reader.csv([literal(file.path) for file in files])
     there = _names_of(spark, header, encoding)
     columns = (decoded(F.encode(F.col(f"_{there.index(name)}"), "ISO-8859-1"), encoding).alias(name) for name in names)
-    return frame.where(~_is_header(header)).select(*columns, *origin())
+    more = F.col(f"_{len(header)}").isNotNull()
+    told = (F.when(more, "failed").alias(REASON), F.when(more, "TooManyFields").alias(ERROR_TYPE))
+    return frame.where(~_is_header(header)).select(*columns, *told, *origin())
 
 
 def count_csv(spark: SparkSession, files: Sequence[File], header: Header) -> dict[str, int | str]:

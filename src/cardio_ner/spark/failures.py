@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypeAlias
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PySparkException
@@ -17,8 +16,8 @@ from cardio_ner.errors import RunError
 from cardio_ner.spark.counts import Counts
 from cardio_ner.spark.hadoop import File
 from cardio_ner.spark.source import FileSource, Source
+from cardio_ner.spark.spark_error import SparkError, name_of
 
-SparkError: TypeAlias = Py4JJavaError | PySparkException
 _OWN_ERROR = re.compile(r"^cardio_ner\.errors\.((?:CheckpointError|ConfigError|DeviceError): .+)$", re.MULTILINE)
 FILE_IS_GONE = "PATH_NOT_FOUND"
 
@@ -29,13 +28,6 @@ class UnequalReaders(Exception):  # noqa: N818  not a failure: the batch goes on
     def __init__(self, paths: Sequence[str]) -> None:
         super().__init__(f"{len(paths)} files")
         self.paths = list(paths)
-
-
-def name_of(error: SparkError) -> str:
-    """Spark's condition, or the exception's class."""
-    if isinstance(error, Py4JJavaError):
-        return str(error.java_exception.getClass().getSimpleName())
-    return error.getCondition() or type(error).__name__
 
 
 def raise_if_hopeless(error: SparkError) -> None:

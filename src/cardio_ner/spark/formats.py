@@ -49,7 +49,7 @@ def read_lines(spark: SparkSession, files: Sequence[File]) -> DataFrame:
     """The lines of text files that are not blank, as bytes in the column `value`."""
     reader = spark.read.option("recursiveFileLookup", True).option("lineSep", "\n")
     lines = reader.text(_paths(files)).select("value", *origin())
-    return lines.where(~F.col("value").rlike(r"^[ \t\r]*$"))
+    return lines.where(~F.col("value").rlike(r"\A[ \t\r]*\z"))
 
 
 def read_json(spark: SparkSession, files: Sequence[File], names: Sequence[str], encoding: str | None) -> DataFrame:

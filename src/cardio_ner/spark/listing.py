@@ -6,6 +6,8 @@ names, takes the files of the one format that they tell, and refuses a folder th
 
 from __future__ import annotations
 
+import os
+import re
 from itertools import islice
 from typing import Any
 
@@ -15,6 +17,7 @@ from pyspark.sql import SparkSession
 
 from cardio_ner.errors import InputError
 from cardio_ner.spark.hadoop import File, exists, files_below, qualified
+from cardio_ner.spark.spark_error import name_of
 
 FORMATS = {
     ".parquet": "parquet",
@@ -27,8 +30,8 @@ FORMATS = {
 COMPRESSED = (".gz", ".bz2", ".zst", ".snappy", ".lz4", ".deflate")
 LOOKED_AT = 10_000
 """Names that `auto` reads before it decides."""
-FIRST_FILES = 20
-"""Files that are tried until one tells its columns."""
+SOME_FILES = 20
+"""Files that are asked for their columns, at most."""
 
 
 def format_of(path: str) -> str | None:
@@ -52,9 +55,15 @@ def is_input(path: str, root: str, asked: str, input_format: str) -> bool:
 
 def suffix_format(spark: SparkSession, input_path: str, asked: str) -> tuple[str, str, list[File]]:
     """The qualified root, its format, and a few of its files. Raises InputError."""
-    if not exists(spark, input_path):
-        raise InputError(f"{input_path}: no such file or folder")
-    root = qualified(spark, input_path)
+    try:
+        if not exists(spark, input_path):
+            raise InputError(f"{input_path}: no such file or folder")
+        root = qualified(spark, input_path)
+    except Py4JJavaError as error:
+        raise InputError(
+            f"{input_path}: {name_of(error)}: expected a path of a file system that this Spark has the jars for"
+        ) from None
+    _check_names(spark, root)
     seen = list(islice(files_below(spark, root), LOOKED_AT))
     if asked == "auto":
         told = sorted({told for file in seen if (told := format_of(file.path))})
@@ -72,7 +81,29 @@ def suffix_format(spark: SparkSession, input_path: str, asked: str) -> tuple[str
         raise InputError(f"{input_path}: no file of format {input_format}: expected at least one")
     if input_format in ("jsonl", "csv", "fhir"):
         _check_codecs(spark, files)
-    return root, input_format, sorted(files, key=lambda file: (file.n_bytes == 0, file.path))[:FIRST_FILES]
+    return root, input_format, _spread(sorted(files, key=lambda file: (file.n_bytes == 0, file.path)))
+
+
+def _spread(files: list[File]) -> list[File]:
+    """At most SOME_FILES of them, from the first to the last."""
+    if len(files) <= SOME_FILES:
+        return files
+    return [files[place * (len(files) - 1) // (SOME_FILES - 1)] for place in range(SOME_FILES)]
+
+
+def _check_names(spark: SparkSession, root: str) -> None:
+    """Raises InputError where Java would pass over local files: in a locale without UTF-8 (cron's, say) it has no
+    letters for their names, and lists them not at all."""
+    encoding = str(spark.sparkContext._jvm.java.lang.System.getProperty("sun.jnu.encoding"))  # type: ignore[union-attr]
+    local = re.fullmatch(r"file:/*(/.*)", root)
+    if local is None or encoding.upper().replace("-", "") == "UTF8":
+        return
+    for folder, folders, files in os.walk(local[1]):
+        if not all(name.isascii() for name in (*folders, *files)):
+            raise InputError(
+                f"{root}: has names with letters that Java's locale ({encoding}) lacks, as in {folder!a}: they "
+                "would be passed over; expected a locale of UTF-8: set LC_ALL=C.UTF-8 and run again"
+            )
 
 
 def _check_codecs(spark: SparkSession, files: list[File]) -> None:

@@ -18,7 +18,7 @@ from importlib.metadata import version
 from typing import Any
 
 from pyspark.sql import SparkSession
-from pyspark.sql.types import DataType
+from pyspark.sql.types import StructField
 
 from cardio_ner.errors import ConfigError, InputError
 from cardio_ner.spark.account import RunAccount
@@ -103,6 +103,8 @@ def configure(spark: SparkSession, settings: Settings) -> None:
     """What the job needs of the session, whoever made it."""
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", ARROW_RECORDS_PER_BATCH)
     spark.conf.set("spark.sql.adaptive.advisoryPartitionSizeInBytes", int(settings.file_bytes))
+    # pandas writes nanoseconds, which Spark has no type for: a number, and not a file that cannot be read.
+    spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", True)
     spark.conf.set("spark.sql.files.ignoreCorruptFiles", False)
     spark.conf.set("spark.sql.files.ignoreMissingFiles", False)
     # Spark 4 knows eight encodings by itself, and fails on the first bad byte.
@@ -115,9 +117,12 @@ def _check_output(spark: SparkSession, source: Source, output: str) -> None:
     if isinstance(source, FileSource) and f"{output}/".startswith(f"{source.root}/"):
         raise InputError(f"{output}: lies inside the input {source.root}: expected a folder outside it")
     columns = kept_columns(spark, output) if source.settings.keep else []
-    there: dict[str, DataType] = {field.name: field.dataType for field in columns}
+    there: dict[str, StructField] = {field.name.casefold(): field for field in columns}
     for name in source.settings.keep:
-        here, before = source.schema[name].dataType, there.get(name)
+        here, field = source.schema[name].dataType, there.get(name.casefold())
+        before = field and field.dataType
+        if field and field.name != name:  # Spark tells no Ward from ward
+            raise ConfigError(f"--keep {name}: {output}/documents spells it {field.name}: rename the column in a view")
         if before not in (None, here):
             raise ConfigError(
                 f"--keep {name}: it is {here.simpleString()} here, and {before.simpleString()} in {output}/documents: "

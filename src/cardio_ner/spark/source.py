@@ -12,13 +12,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import AnalysisException, PySparkException
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringType, StructField, StructType
+from pyspark.sql.types import StructType
 
 from cardio_ner.errors import InputError
+from cardio_ner.spark.columns import (
+    PARTITIONED,
+    all_below,
+    columns_of,
+    required,
+    spelled,
+    strings,
+    unreadable,
+    wanted,
+)
 from cardio_ner.spark.counts import Counts, count_rows
 from cardio_ner.spark.csv_files import Header, find_header, read_csv
 from cardio_ner.spark.fhir import document_references
@@ -34,7 +43,7 @@ from cardio_ner.spark.formats import (
     read_texts,
 )
 from cardio_ner.spark.gate import gate
-from cardio_ner.spark.hadoop import File, files_below, literal
+from cardio_ner.spark.hadoop import File, files_below, qualified
 from cardio_ner.spark.listing import is_input, suffix_format
 from cardio_ner.spark.schema import quoted
 from cardio_ner.spark.settings import Settings
@@ -147,26 +156,32 @@ class TableSource:
 Source = FileSource | TableSource
 
 
-def open_source(spark: SparkSession, input_path: str, settings: Settings) -> FileSource:
-    """The files at a path. Raises InputError where they cannot be read as asked."""
+def open_source(
+    spark: SparkSession, input_path: str, settings: Settings, *, columns: StructType | None = None
+) -> FileSource:
+    """The files at a path; `columns` where they are known (a catalog's). Raises InputError where they cannot be read as
+    asked."""
     check_encoding(spark, settings.encoding)
     root, input_format, first = suffix_format(spark, input_path, settings.input_format)
     folder = root.rsplit("/", 1)[0] if first[0].path == root else root
     if input_format in ("text", "brat", "fhir"):
-        own = _strings("doc_id", "text", "language")
+        own = strings("doc_id", "text", "language")
         settings = settings.model_copy(update=OWN_COLUMNS)
         if settings.keep:
             raise InputError(f"--keep {settings.keep[0]}: {input_format} files have no other columns: leave it out")
         return FileSource(spark, root, input_format, settings, own, folder)
     if input_format == "csv":
-        wanted = {settings.id_column, settings.text_column, *settings.keep}
-        header, names = find_header(spark, first, wanted, settings.encoding)
+        header, names = find_header(spark, first, required(settings), settings.encoding)
         if not header:
-            raise _unreadable(folder, first, input_format)
-        schema = _wanted(_strings(*names), settings, input_path)
+            raise unreadable(folder, first, input_format)
+        settings = spelled(settings, names)
+        schema = wanted(strings(*names), settings, input_path)
         return FileSource(spark, root, input_format, settings, schema, folder, header=header)
-    columns, by_folder = _columns_of(spark, folder, input_format, first, settings)
-    return FileSource(spark, root, input_format, settings, _wanted(columns, settings, input_path), folder, by_folder)
+    by_folder = columns is not None and any("=" in file.path[len(folder) :] for file in first)
+    if columns is None:
+        columns, by_folder = columns_of(spark, folder, input_format, first, settings)
+    settings = spelled(settings, columns.names)
+    return FileSource(spark, root, input_format, settings, wanted(columns, settings, input_path), folder, by_folder)
 
 
 def open_table(spark: SparkSession, table: str, settings: Settings) -> Source:
@@ -176,75 +191,15 @@ def open_table(spark: SparkSession, table: str, settings: Settings) -> Source:
         detail = {row["col_name"]: row["data_type"] for row in spark.sql(f"DESCRIBE TABLE EXTENDED {table}").collect()}
     except AnalysisException:
         raise InputError(f"{table}: no such table or view: expected a name that spark.table() knows") from None
-    schema = _wanted(columns, settings, table)
-    if (detail.get("Provider") or "").lower() == "parquet" and detail.get("Type") in ("MANAGED", "EXTERNAL"):
-        return open_source(spark, detail["Location"], settings.model_copy(update={"input_format": "parquet"}))
+    provider, location = (detail.get("Provider") or "").lower(), str(detail.get("Location"))
+    if provider == "csv":  # where a file has another header than the table, Spark logs its first record
+        raise InputError(f"{table}: a CSV table, whose reader logs records: expected --input, its folder {location}")
+    settings = spelled(settings, columns.names)
+    schema = wanted(columns, settings, table)
+    is_files = provider == "parquet" and detail.get("Type") in ("MANAGED", "EXTERNAL")
+    if is_files and PARTITIONED in detail:
+        is_files = all_below(spark.table(table).inputFiles(), qualified(spark, location))
+    if is_files:
+        settings = settings.model_copy(update={"input_format": "parquet"})
+        return open_source(spark, location, settings, columns=columns)
     return TableSource(spark, table, settings.table_chunks, settings, schema)
-
-
-def _columns_of(
-    spark: SparkSession, folder: str, input_format: str, first: Sequence[File], settings: Settings
-) -> tuple[StructType, bool]:
-    """The columns of the first file that can be read, and whether some of them are folders."""
-    for file in first:
-        try:
-            if input_format == "jsonl":
-                if names := _keys_of(spark, file, settings):
-                    # A record without the key has no language: it is no column that could be missing.
-                    return _strings(*sorted(names | {settings.language_column or "language"})), False
-                continue
-            inside = spark.read.option("recursiveFileLookup", True).parquet(literal(file.path)).schema
-            if "=" not in file.path[len(folder) :]:
-                return inside, False
-            whole = spark.read.option("basePath", folder).parquet(literal(file.path)).schema
-            return whole, len(whole) > len(inside)
-        except (Py4JJavaError, PySparkException):  # its batch will quarantine it: ask the next one
-            continue
-    raise _unreadable(folder, first, input_format)
-
-
-def _unreadable(folder: str, first: Sequence[File], input_format: str) -> InputError:
-    return InputError(
-        f"{folder}: none of its first {len(first)} files can be read as {input_format}: name the --input-format"
-    )
-
-
-def _keys_of(spark: SparkSession, file: File, settings: Settings) -> set[str]:
-    """The keys of a file's first thousand JSON lines; of an empty file, those that are wanted."""
-    if file.n_bytes == 0:
-        return {settings.id_column, settings.text_column, *settings.keep}
-    keys = F.explode(F.json_object_keys(F.make_valid_utf8("value"))).alias("key")
-    return {row["key"] for row in read_lines(spark, [file]).limit(1000).select(keys).distinct().collect()}
-
-
-def _strings(*names: str) -> StructType:
-    return StructType([StructField(name, StringType()) for name in names])
-
-
-def _wanted(columns: StructType, settings: Settings, where: str) -> StructType:
-    """The columns that the settings name, with their types checked."""
-    options = {"--id-column": settings.id_column, "--text-column": settings.text_column}
-    options |= {f"--keep {name}": name for name in settings.keep}
-    for option, name in options.items():
-        if name not in columns.names:
-            # Not which it has: without a header, CSV's are the first record's words; JSON's keys may be a record's too.
-            raise InputError(
-                f"{where}: no column {name!r} ({option}) among its {len(columns)}: expected one of that name (CSV: in "
-                "the first line of each file); name another"
-            )
-    given = settings.language_column if settings.language is None else None
-    if given in columns.names:
-        options["--language-column"] = str(given)
-    for option, name in options.items():
-        if not option.startswith("--keep"):
-            _check_type(columns[name].dataType, option, name, where)
-    return StructType([columns[name] for name in dict.fromkeys(options.values())])
-
-
-def _check_type(data_type: DataType, option: str, name: str, where: str) -> None:
-    nested = isinstance(data_type, ArrayType | MapType | StructType)
-    if nested or (option == "--text-column" and not isinstance(data_type, StringType | BinaryType)):
-        expected = "text" if option == "--text-column" else "one plain value a row"
-        raise InputError(
-            f"{where}: column {name!r} ({option}) is {data_type.simpleString()}: expected {expected}; name another"
-        )

@@ -1,0 +1,17 @@
+"""What may be said of an error of Spark's: its name. Its message may quote data."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+
+SparkError: TypeAlias = Py4JJavaError | PySparkException
+
+
+def name_of(error: SparkError) -> str:
+    """Spark's condition, or the exception's class."""
+    if isinstance(error, Py4JJavaError):
+        return str(error.java_exception.getClass().getSimpleName())
+    return error.getCondition() or type(error).__name__
