@@ -12,7 +12,7 @@ from pyspark.sql.types import StructType
 from pyspark.testing import assertDataFrameEqual, assertSchemaEqual
 
 from cardio_ner.document import Document
-from cardio_ner.errors import ConfigError
+from cardio_ner.errors import ConfigError, InputError
 from cardio_ner.report.tables import open_tables, packaged_sql
 from cardio_ner.spark import catalog
 from cardio_ner.spark.account import RunAccount
@@ -139,6 +139,23 @@ def test_a_kept_column_that_the_tables_spell_otherwise_is_refused(spark: SparkSe
     with pytest.raises(ConfigError, match=r"--keep ward: .*/documents spells it Ward: rename the column in a view"):
         annotate(spark, str(tmp_path / "ward"), str(tmp_path / "out"), Settings(keep=("ward",)))
     assert read_documents(spark, str(tmp_path / "out")).count() == 1
+
+
+def test_an_output_that_is_no_folder_or_cannot_be_one_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    notes, file = tmp_path / "notes.jsonl", tmp_path / "file"
+    notes.write_text('{"doc_id": "a", "text": "Tos"}\n')
+    file.write_text("")
+    cases = {
+        str(file): "file: .*: expected a folder that this user may write to",
+        str(tmp_path / "2024-01-01T10:30"): "has a colon",
+        "nowhere://bucket/out": "UnsupportedFileSystemException: expected a folder",
+    }
+    for output, said in cases.items():
+        with pytest.raises(InputError, match=said):
+            annotate(spark, str(notes), output, Settings())
+    with pytest.raises(InputError, match="UnsupportedFileSystemException: expected a path of a file system"):
+        annotate(spark, "nowhere://bucket/in", str(tmp_path / "out"), Settings())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "notes.jsonl"]
 
 
 def test_a_first_run_without_any_mention_leaves_readable_empty_tables(spark: SparkSession, tmp_path: Path) -> None:

@@ -79,10 +79,10 @@ def folders_in(spark: SparkSession, path: str) -> list[str]:
     return sorted(str(s.getPath().getName()) for s in file_system.listStatus(hadoop_path) if s.isDirectory())
 
 
-def make_folder(spark: SparkSession, path: str) -> None:
-    """Make a folder and its parents, where they are not there yet."""
+def make_folder(spark: SparkSession, path: str) -> bool:
+    """Make a folder and its parents, where they are not there yet; is it there now?"""
     hadoop_path, file_system = hadoop_path_of(spark, path)
-    file_system.mkdirs(hadoop_path)
+    return bool(file_system.mkdirs(hadoop_path))
 
 
 def move(spark: SparkSession, source: str, target: str) -> None:

@@ -9,6 +9,7 @@ same call again goes on where a run ended, however it ended; run.json has what w
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructField
 
@@ -24,7 +26,7 @@ from cardio_ner.errors import ConfigError, InputError
 from cardio_ner.spark.account import RunAccount
 from cardio_ner.spark.catalog import check_name
 from cardio_ner.spark.compact import recover
-from cardio_ner.spark.hadoop import qualified
+from cardio_ner.spark.hadoop import make_folder, qualified
 from cardio_ner.spark.job import Job
 from cardio_ner.spark.ledger import Ledger, sweep
 from cardio_ner.spark.lock import output_lock
@@ -32,6 +34,7 @@ from cardio_ner.spark.progress import Meter
 from cardio_ner.spark.running import Running
 from cardio_ner.spark.settings import Model, Settings, open_models, stream_of
 from cardio_ner.spark.source import FileSource, Source, open_source, open_table
+from cardio_ner.spark.spark_error import name_of
 from cardio_ner.spark.stopping import Stopped, WatchedLedger, stream_stops
 from cardio_ner.spark.stream import catch_up, retry_failed, run_stream, run_table
 from cardio_ner.spark.tables import kept_columns
@@ -61,8 +64,9 @@ def annotate(
     models = open_models(settings)
     configure(spark, settings)
     source = open_table(spark, input_path, settings) if is_table else open_source(spark, input_path, settings)
-    output = qualified(spark, output)
+    output = _named(spark, output)
     _check_output(spark, source, output)
+    _make(spark, output)
     stream = stream_of(source.name, settings, models)
     with output_lock(spark, output) as lock:
         facts = _facts(source, output, stream, models)
@@ -110,6 +114,29 @@ def configure(spark: SparkSession, settings: Settings) -> None:
     # Spark 4 knows eight encodings by itself, and fails on the first bad byte.
     spark.conf.set("spark.sql.legacy.javaCharsets", settings.encoding is not None)
     spark.conf.set("spark.sql.legacy.codingErrorAction", settings.encoding is not None)
+
+
+def _named(spark: SparkSession, output: str) -> str:
+    """The qualified output. Raises InputError where no file system can have it."""
+    if ":" in re.sub(r"^[\w.+-]+:/", "", output):
+        raise InputError(f"{output}: has a colon, which Hadoop has no names with: expected a folder without")
+    try:
+        return qualified(spark, output)
+    except Py4JJavaError as error:
+        raise _unusable(output, name_of(error)) from None
+
+
+def _make(spark: SparkSession, output: str) -> None:
+    """Raises InputError where there cannot be such a folder."""
+    try:
+        if not make_folder(spark, output):
+            raise _unusable(output, "it cannot be made")
+    except Py4JJavaError as error:
+        raise _unusable(output, name_of(error)) from None
+
+
+def _unusable(output: str, why: str) -> InputError:
+    return InputError(f"{output}: {why}: expected a folder that this user may write to")
 
 
 def _check_output(spark: SparkSession, source: Source, output: str) -> None:
