@@ -241,11 +241,13 @@ def test_a_folder_of_two_formats_or_a_column_of_a_wrong_type_is_refused(spark: S
         open_source(spark, str(tmp_path / "p"), Settings(id_column="list"))
 
 
-def test_columns_that_are_folders_are_read(spark: SparkSession, tmp_path: Path) -> None:
-    frame = spark.createDataFrame([("a", "Fiebre", 4), ("b", "Tos", 5)], "doc_id string, text string, ward int")
+def test_columns_that_are_folders_are_read_as_text(spark: SparkSession, tmp_path: Path) -> None:
+    values = [("a", "Fiebre", "04"), ("b", "Tos", "4A"), ("c", "Tos", "007")]
+    frame = spark.createDataFrame(values, "doc_id string, text string, ward string")
     frame.write.partitionBy("ward").parquet(str(tmp_path / "in"))
+    configure(spark, Settings())
     rows = read_rows(spark, str(tmp_path / "in"), Settings(keep=("ward",))).collect()
-    assert {(row.doc_id, row.ward) for row in rows} == {("a", 4), ("b", 5)}
+    assert {(row.doc_id, row.ward) for row in rows} == {("a", "04"), ("b", "4A"), ("c", "007")}
 
 
 def test_spark_folds_a_language_code_as_python_does(spark: SparkSession) -> None:

@@ -107,6 +107,8 @@ def configure(spark: SparkSession, settings: Settings) -> None:
     """What the job needs of the session, whoever made it."""
     spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", ARROW_RECORDS_PER_BATCH)
     spark.conf.set("spark.sql.adaptive.advisoryPartitionSizeInBytes", int(settings.file_bytes))
+    # The names of folders are text: a ward 04 beside a ward 4A is no number, nor is 007 a 7.
+    spark.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", False)
     # pandas writes nanoseconds, which Spark has no type for: a number, and not a file that cannot be read.
     spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", True)
     spark.conf.set("spark.sql.files.ignoreCorruptFiles", False)
