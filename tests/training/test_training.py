@@ -163,6 +163,21 @@ def test_a_stopped_run_goes_on_where_it_stopped(
     assert torch.allclose(head_of(stopped.output / "checkpoint"), head_of(unbroken.output / "checkpoint"), atol=1e-3)
 
 
+def test_another_recipe_may_not_go_on_in_the_folder_of_a_run(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = recipe_of(tmp_path, hub_checkpoint, epochs=1)
+    folder = train(first, data=official_data)
+    before = Checkpoint.open(folder).manifest
+    for key, value, said in (("held_out_fold", 1, "0, the recipe says 1"), ("seed", 14, "13, the recipe says 14")):
+        with pytest.raises(ConfigError, match=rf"begun with {key} {said}: give another output"):
+            train(first.model_copy(update={key: value}), data=official_data)
+    assert Checkpoint.open(folder).manifest == before
+    monkeypatch.setattr(run.NerTrainer, "training_step", None)
+    assert train(first.model_copy(update={"licence": "another"}), data=official_data) == folder
+    assert Checkpoint.open(folder).manifest.licence == "another"
+
+
 def test_the_weights_can_be_the_mean_of_the_last_epochs(
     hub_checkpoint: Path, official_data: Path, tmp_path: Path
 ) -> None:

@@ -27,8 +27,16 @@ from cardio_training.masking import MaskingCollator, RowsInOrder, word_starts
 from cardio_training.packing import PackedTexts, pack_texts
 from cardio_training.pretraining_recipe import PretrainingRecipe
 from cardio_training.reporting import check_reporters
-from cardio_training.saving import fast_tokenizer, git_commit, last_whole_checkpoint, save_fp16
-from cardio_training.starting import MANIFEST, START_KEYS, check_same_recipe, start_encoder
+from cardio_training.saving import (
+    BEGUN,
+    check_same_recipe,
+    fast_tokenizer,
+    git_commit,
+    keep_recipe,
+    last_whole_checkpoint,
+    save_fp16,
+)
+from cardio_training.starting import MANIFEST, START_KEYS, start_encoder
 
 STEPS_PER_LOG = 20
 RUN_KEYS = START_KEYS | {
@@ -45,11 +53,11 @@ def pretrain(recipe: PretrainingRecipe, *, data: Path | None = None) -> Path:
     if torch.cuda.device_count() > 1:
         raise ConfigError(f"{torch.cuda.device_count()} GPUs: pre-training takes one: set CUDA_VISIBLE_DEVICES=0")
     start = start_encoder(recipe, data=data)
-    begun, encoder, state = (recipe.output / name for name in ("run.json", "encoder", "trainer"))
+    begun, encoder, state = (recipe.output / name for name in (BEGUN, "encoder", "trainer"))
     check_same_recipe(recipe, begun, RUN_KEYS)
     if (encoder / MANIFEST).exists():
         return encoder
-    begun.write_text(json.dumps({"recipe": recipe.model_dump(mode="json")}, indent=1), encoding="utf-8")
+    keep_recipe(recipe, begun)
     set_seed(recipe.seed)
     tokenizer = fast_tokenizer(start)
     texts = pack_texts(recipe, tokenizer, data, recipe.output / "tokens")

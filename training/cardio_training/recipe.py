@@ -27,7 +27,7 @@ class Recipe(BaseModel):
 
     output: Path
     """Folder of the run: `trainer/` (resumable state), `checkpoint/` (what is used), `history.json` and `curves.svg`
-    (the curves)."""
+    (the curves), `run.json` (the recipe that began it)."""
     base_encoder: str
     """Hub name, folder, `package:name/folder`, or the `checkpoint` folder of an earlier run (its head is kept for
     the label groups that both have)."""

@@ -2,7 +2,8 @@
 
 Contract: `train(recipe)` leaves `output/checkpoint` (fp16 safetensors, tokenizer, cardio_ner.json with what was read
 and the scores of the fold held out), `output/history.json` and its picture, `output/curves.svg` (a run of no epochs
-learns nothing and has none). A fold that the base or a teacher has learnt is refused before anything is trained.
+learns nothing and has none). A fold that the base or a teacher has learnt is refused before anything is trained, and so
+is going on in a folder that another recipe began.
 """
 
 from __future__ import annotations
@@ -38,12 +39,22 @@ from cardio_training.provenance import check_fold_is_unseen, training_data_of
 from cardio_training.recipe import Recipe
 from cardio_training.replacement import MentionReplacer
 from cardio_training.reporting import check_reporters
-from cardio_training.saving import fast_tokenizer, git_commit, last_whole_checkpoint, save_fp16
+from cardio_training.saving import (
+    BEGUN,
+    check_same_recipe,
+    fast_tokenizer,
+    git_commit,
+    keep_recipe,
+    last_whole_checkpoint,
+    save_fp16,
+)
 from cardio_training.soft_labels import soft_examples
 from cardio_training.splits import Split, examples_of
 from cardio_training.trainer import NerTrainer, Task
 from cardio_training.trimming import trim_vocabulary, unlabelled_texts
 
+RUN_KEYS = frozenset(Recipe.model_fields) - {"output", "report_to", "licence"}
+"""What decides the weights, or which epoch's are kept."""
 HEAD_SEED = 0
 """New heads are drawn alike in every run, whatever its seed: the mean of weights whose heads were drawn apart is unsure
 of everything (measured: docs/accuracy.md)."""
@@ -51,7 +62,9 @@ of everything (measured: docs/accuracy.md)."""
 
 def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     """Run the recipe (or go on with it) and return the checkpoint's folder."""
+    begun = recipe.output / BEGUN
     check_reporters(recipe.report_to)
+    check_same_recipe(recipe, begun, RUN_KEYS)
     check_fold_is_unseen(recipe)
     set_seed(recipe.seed)
     data = data_folder(data)
@@ -61,6 +74,7 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     examples = examples_of(recipe, splits, wrap_tokenizer(tokenizer), report)
     examples += soft_examples(recipe, wrap_tokenizer(tokenizer), data)
     trainer = _trainer(recipe, model, tokenizer, examples, splits)
+    keep_recipe(recipe, begun)
     if recipe.epochs:
         trainer.train(resume_from_checkpoint=last_whole_checkpoint(recipe.output / "trainer"))
         if recipe.averaged_epochs > 1:

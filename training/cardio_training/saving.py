@@ -1,6 +1,8 @@
-"""What every run reads and leaves: tokenizers, weights, resumable state, the commit.
+"""What every run reads and leaves: tokenizers, weights, resumable state, its recipe, the commit.
 
-Contract: a folder that `save_fp16` wrote is whole: it is built beside its place and renamed into it.
+Contract
+- A folder that `save_fp16` wrote is whole: it is built beside its place and renamed into it.
+- An output folder belongs to one recipe: what another began is not gone on with.
 """
 
 from __future__ import annotations
@@ -15,7 +17,11 @@ import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from cardio_ner.errors import ConfigError
+from cardio_training.pretraining_recipe import PretrainingRecipe
+from cardio_training.recipe import Recipe
 
+BEGUN = "run.json"
+"""The file of every run's folder that holds the recipe which began it."""
 LAST_WRITTEN = "trainer_state.json"
 """Trainer writes it when all else of a checkpoint is there."""
 
@@ -43,6 +49,29 @@ def save_fp16(folder: Path, model: Any, tokenizer: PreTrainedTokenizerFast, text
     shutil.rmtree(folder, ignore_errors=True)
     building.rename(folder)
     return folder
+
+
+def keep_recipe(recipe: Recipe | PretrainingRecipe, file: Path) -> None:
+    """Write down which recipe began a folder, for `check_same_recipe`."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"recipe": recipe.model_dump(mode="json")}, indent=1), encoding="utf-8")
+
+
+def check_same_recipe(recipe: Recipe | PretrainingRecipe, file: Path, keys: frozenset[str]) -> None:
+    """Refuse to go on with what another recipe began: `file` holds the recipe of then, `keys` must be the same.
+
+    Raises ConfigError naming the first key that differs; where there is no file, nothing was begun.
+    """
+    if not file.exists():
+        return
+    then: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["recipe"]
+    now = recipe.model_dump(mode="json")
+    for key in sorted(keys):
+        if then.get(key) != now[key]:
+            raise ConfigError(
+                f"output {recipe.output}: begun with {key} {then.get(key)!r:.60}, the recipe says {now[key]!r:.60}: "
+                "give another output, or delete this one"
+            )
 
 
 def last_whole_checkpoint(folder: Path) -> str | None:

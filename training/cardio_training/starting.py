@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokenizerFast, set_seed
@@ -21,7 +20,7 @@ from cardio_ner.corpus.multicardioner import data_folder
 from cardio_ner.errors import ConfigError
 from cardio_training.carryover import carry_over
 from cardio_training.pretraining_recipe import PretrainingRecipe, VocabularyRecipe
-from cardio_training.saving import fast_tokenizer, save_fp16
+from cardio_training.saving import check_same_recipe, fast_tokenizer, save_fp16
 from cardio_training.texts import sources_of, weighted_texts
 from cardio_training.vocabulary import learn_vocabulary, model_kind
 
@@ -52,20 +51,6 @@ def start_encoder(recipe: PretrainingRecipe, *, data: Path | None = None) -> Pat
     tokenizer.model_max_length = model.config.max_position_embeddings
     facts = {"recipe": recipe.model_dump(mode="json"), "pieces": counts}
     return save_fp16(folder, model, tokenizer, {MANIFEST: json.dumps(facts, indent=1)})
-
-
-def check_same_recipe(recipe: PretrainingRecipe, file: Path, keys: frozenset[str]) -> None:
-    """Refuse to go on with what another recipe began: `file` holds the recipe of then, `keys` must be the same."""
-    if not file.exists():
-        return
-    then: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["recipe"]
-    now = recipe.model_dump(mode="json")
-    for key in sorted(keys):
-        if then[key] != now[key]:
-            raise ConfigError(
-                f"output {recipe.output}: begun with {key} {then[key]!r:.60}, the recipe says {now[key]!r:.60}: "
-                "give another output, or delete this one"
-            )
 
 
 def _check_base(recipe: PretrainingRecipe, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
