@@ -85,7 +85,7 @@ def test_one_that_learnt_every_document_ships_with_the_scores_and_temperatures_o
     whole = changed(two_group_checkpoint, tmp_path / "whole", training_data=STAGE | {"held_out_fold": None}, **common)
     scored = {"training_data": STAGE, "dev_scores": SCORES, "temperatures": [1.5, 1.2]}
     twin = changed(two_group_checkpoint, tmp_path / "twin", **common, **scored)
-    with pytest.raises(ConfigError, match="learnt every document: expected --twin"):
+    with pytest.raises(ConfigError, match="no scores, as of one that learnt every document: expected --twin"):
         ship(whole, tmp_path / "es", recipe_file="")
     ship(whole, tmp_path / "es", recipe_file="conf/training/es.yaml", twin=twin)
     shipped = Checkpoint.open(tmp_path / "es")
@@ -138,6 +138,16 @@ def test_a_card_names_the_encoder_of_the_first_stage_and_the_texts_that_teachers
     checkpoint = Checkpoint.open(changed(two_group_checkpoint, tmp_path / "one", training_data=foreign, **values))
     with pytest.raises(ConfigError, match="no licence is known of it"):
         model_card(checkpoint, recipe_file="")
+
+
+def test_one_whose_scores_are_of_no_task_is_not_shipped(two_group_checkpoint: Path, tmp_path: Path) -> None:
+    values = {"languages": ["es"], "recipe": RECIPE, "training_data": STAGE, "dev_scores": SCORES | {"strict_f1": {}}}
+    empty = changed(two_group_checkpoint, tmp_path / "empty", **values)
+    with pytest.raises(ConfigError, match="no scores"):
+        ship(empty, tmp_path / "es", recipe_file="")
+    with pytest.raises(ConfigError, match="expected a twin with scores"):
+        ship(empty, tmp_path / "es", recipe_file="", twin=empty)
+    assert not (tmp_path / "es").exists()
 
 
 def test_weights_over_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from cardio_ner.corpus.multicardioner import read_multicardioner
-from cardio_ner.document import DISEASE
+from cardio_ner.document import DISEASE, MEDICATION
+from cardio_ner.errors import ConfigError
 from cardio_ner.tokenization import DocumentTokenizer
 from cardio_training.dataset import EncodingReport
 from cardio_training.recipe import Recipe
-from cardio_training.splits import Split, examples_of
+from cardio_training.splits import Split, check_annotated, examples_of
 
 
 def recipe_of(**changes: object) -> Recipe:
@@ -45,3 +46,32 @@ def test_the_held_out_fold_is_learnt_by_nothing_and_null_learns_all(official_dat
     assert split.learnt == corpus.fold(1)[0]
     assert Split.of(corpus, recipe_of(held_out_fold=None)).learnt == corpus.train + corpus.dev
     assert Split.of(corpus, recipe_of(held_out_fold=1, train_weight=0)).learnt == split.cardioccc
+
+
+@pytest.mark.parametrize(
+    ("language", "groups", "said"),
+    [
+        (
+            "es",
+            [["DISEASE"], ["MEDICATIONS"]],
+            r"label_groups: no corpus of es annotates MEDICATIONS: .*DISEASE, MEDICA",
+        ),
+        ("en", [[DISEASE]], r"label_groups: no corpus of en annotates DISEASE: expected types of MEDICATION"),
+        ("it", [[MEDICATION, DISEASE]], r"no corpus of it annotates MEDICATION\+DISEASE"),
+    ],
+)
+def test_a_label_group_that_no_corpus_annotates_is_refused(
+    official_data: Path, language: str, groups: list[list[str]], said: str
+) -> None:
+    recipe = recipe_of(languages=[language], label_groups=groups)
+    splits = [Split.of(read_multicardioner(official_data, language), recipe)]
+    with pytest.raises(ConfigError, match=said):
+        check_annotated(recipe, splits)
+    taught = {"teachers": ["runs/teacher/checkpoint"], "unlabelled": {"text/notes.jsonl": 1}}
+    check_annotated(recipe.model_copy(update=taught), splits)
+    check_annotated(recipe.model_copy(update={"epochs": 0}), splits)
+
+
+def test_a_label_group_that_one_of_the_languages_annotates_is_learnt(official_data: Path) -> None:
+    recipe = recipe_of(languages=["es", "en"], label_groups=[[DISEASE], [MEDICATION]])
+    check_annotated(recipe, [Split.of(read_multicardioner(official_data, code), recipe) for code in recipe.languages])

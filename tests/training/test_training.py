@@ -308,6 +308,15 @@ def test_a_second_stage_over_one_group_learns_and_opens(trained: Recipe, officia
     assert strict_score(learnt, list(Tagger.load(folder, device="cpu").tag(learnt))).f1 >= 0.9
 
 
+def test_a_type_that_no_corpus_annotates_is_refused_before_anything_is_trained(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_of(tmp_path / "run", hub_checkpoint, languages=["en"], label_groups=[[DISEASE]])
+    with pytest.raises(ConfigError, match="no corpus of en annotates DISEASE"):
+        train(recipe, data=official_data)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_without_data_says_where_they_are_expected(hub_checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no multicardioner/track2 inside"):
         train(recipe_of(tmp_path / "run", hub_checkpoint), data=tmp_path)

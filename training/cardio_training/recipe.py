@@ -33,7 +33,8 @@ class Recipe(BaseModel):
     the label groups that both have)."""
     languages: tuple[str, ...] = Field(min_length=1)
     label_groups: tuple[tuple[str, ...], ...] = Field(min_length=1)
-    """Entity types of each BIO head. Types that may overlap stand in different groups."""
+    """Entity types of each BIO head. Types that may overlap stand in different groups. Of each group all types are
+    annotated in one of the languages, or known to a teacher."""
     held_out_fold: int | None = Field(0, ge=0, le=4)
     """Fold of cardioccc_dev that is scored and never trained on; null trains on all documents, unscored."""
     train_weight: int = Field(1, ge=0)

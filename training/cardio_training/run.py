@@ -49,7 +49,7 @@ from cardio_training.saving import (
     save_fp16,
 )
 from cardio_training.soft_labels import soft_examples
-from cardio_training.splits import Split, examples_of
+from cardio_training.splits import Split, check_annotated, examples_of
 from cardio_training.trainer import NerTrainer, Task
 from cardio_training.trimming import trim_vocabulary, unlabelled_texts
 
@@ -69,6 +69,7 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     set_seed(recipe.seed)
     data = data_folder(data)
     splits = [Split.of(read_multicardioner(data, language), recipe) for language in recipe.languages]
+    check_annotated(recipe, splits)
     model, tokenizer = build_model(recipe, splits, data)
     report = EncodingReport()
     examples = examples_of(recipe, splits, wrap_tokenizer(tokenizer), report)

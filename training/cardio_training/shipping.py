@@ -51,8 +51,10 @@ def ship(source: Path, target: Path, *, recipe_file: str, twin: Path | None = No
     """
     checkpoint = Checkpoint.open(source)
     manifest = checkpoint.manifest if twin is None else _scored_by(checkpoint, Checkpoint.open(twin))
-    if "strict_f1" not in manifest.dev_scores:
-        raise ConfigError(f"{source}: no scores, for it learnt every document: expected --twin, made alike but scored")
+    if not manifest.dev_scores.get("strict_f1"):
+        raise ConfigError(
+            f"{source}: no scores, as of one that learnt every document: expected --twin, made alike but scored"
+        )
     _copy(source, target, MODEL_FILES, MAX_WEIGHTS_BYTES)
     (target / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
     card = model_card(Checkpoint.open(target), recipe_file=recipe_file)
@@ -62,7 +64,7 @@ def ship(source: Path, target: Path, *, recipe_file: str, twin: Path | None = No
 def _scored_by(checkpoint: Checkpoint, twin: Checkpoint) -> Manifest:
     """The checkpoint's manifest with what was measured on its twin."""
     fold = unseen_fold([twin.manifest])
-    if fold is None or "strict_f1" not in twin.manifest.dev_scores:
+    if fold is None or not twin.manifest.dev_scores.get("strict_f1"):
         raise ConfigError(f"{twin.folder}: expected a twin with scores on a fold that it has not learnt")
     for field in TWIN_FIELDS:
         here, there = getattr(checkpoint.manifest, field), getattr(twin.manifest, field)

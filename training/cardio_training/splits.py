@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cardio_ner.corpus.multicardioner import LanguageCorpus
 from cardio_ner.document import Document
+from cardio_ner.errors import ConfigError
 from cardio_ner.tokenization import DocumentTokenizer
 from cardio_training.dataset import EncodingReport, Example, make_examples
 from cardio_training.recipe import Recipe
@@ -58,3 +59,17 @@ def examples_of(
             )
             examples += windows * weight
     return examples
+
+
+def check_annotated(recipe: Recipe, splits: Sequence[Split]) -> None:
+    """Raise ConfigError for a label group that nothing of the recipe can teach: nobody annotated its types, and no
+    teacher labels them."""
+    if recipe.teachers or not recipe.epochs:
+        return
+    for group in recipe.scheme.groups:
+        if not any(split.corpus.annotated.issuperset(group.entity_types) for split in splits):
+            known = sorted({name for split in splits for name in split.corpus.annotated})
+            raise ConfigError(
+                f"label_groups: no corpus of {', '.join(recipe.languages)} annotates {'+'.join(group.entity_types)}: "
+                f"expected types of {', '.join(known)}; mend the group, or add a language that has it"
+            )
