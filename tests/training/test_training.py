@@ -293,6 +293,20 @@ def test_a_second_stage_starts_from_the_heads_of_the_first(
     assert torch.equal(head, torch.cat([head_of(folder)[rows[name]] for (name,) in label_groups]))
 
 
+def test_a_head_of_other_label_groups_is_not_taken_over_though_it_is_as_wide(
+    trained: Recipe, hub_checkpoint: Path, official_data: Path, tmp_path: Path
+) -> None:
+    groups = {"label_groups": [["SYMPTOM"], [MEDICATION]]}
+    heads = []
+    for base in (trained.output / "checkpoint", hub_checkpoint):
+        model, _ = build_model(recipe_of(tmp_path, base, **groups), [], official_data)
+        heads.append(torch.cat([model.classifier.weight, model.classifier.bias[:, None]], dim=1))
+    known, new = head_of(trained.output / "checkpoint"), slice(0, 3)
+    assert torch.equal(heads[0][3:], known[3:])
+    assert not torch.allclose(heads[0][new], known[new], atol=1e-2)
+    assert torch.equal(heads[0][new], heads[1][new])
+
+
 def test_a_second_stage_over_one_group_learns_and_opens(trained: Recipe, official_data: Path, tmp_path: Path) -> None:
     second = recipe_of(
         tmp_path,

@@ -114,6 +114,7 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
             ignore_mismatched_sizes=True,
             use_safetensors=True,
         )
+        _draw_head(model)
     if (base / MANIFEST).exists():
         _copy_head(model, Checkpoint.open(base), scheme)
     if recipe.vocabulary_pieces is not None:
@@ -122,6 +123,14 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
         ]
         tokenizer = trim_vocabulary(model, tokenizer, texts, pieces=recipe.vocabulary_pieces)
     return model, tokenizer
+
+
+def _draw_head(model: PreTrainedModel) -> None:
+    """A new head in place of what was loaded: one as wide as the recipe's may be that of other label groups."""
+    torch.manual_seed(HEAD_SEED)
+    head = _linear_head(model)
+    head.weight.data.normal_(std=model.config.initializer_range)
+    head.bias.data.zero_()
 
 
 def _copy_head(model: PreTrainedModel, base: Checkpoint, scheme: TagScheme) -> None:
