@@ -63,10 +63,22 @@ def test_folds_hold_the_same_names_in_all_languages(official_data: Path) -> None
         assert len({tuple(d.doc_id for d in corpus.fold(fold)[1]) for corpus in corpora}) == 1
 
 
+def test_a_translation_that_is_missing_moves_no_other_document_to_another_fold(spoilt: Path) -> None:
+    whole = read_multicardioner(spoilt, "es")
+    folder = spoilt / "multicardioner" / "track2" / "cardioccc_dev" / "en" / "brat"
+    for name in ("case008.txt", "case008.ann"):
+        (folder / name).unlink()
+    spanish, english = (read_multicardioner(spoilt, language) for language in ("es", "en"))
+    for fold in range(N_FOLDS):
+        assert spanish.fold(fold) == whole.fold(fold)
+        for held, theirs in zip(spanish.fold(fold), english.fold(fold), strict=True):
+            assert [d.doc_id for d in held if d.doc_id != "case008"] == [d.doc_id for d in theirs]
+
+
 @pytest.mark.parametrize("fold", [-1, 5])
 def test_a_fold_that_does_not_exist_is_refused(fold: int) -> None:
     with pytest.raises(CorpusError, match=f"fold {fold}: expected 0 to 4"):
-        LanguageCorpus("es", frozenset(), (), ()).fold(fold)
+        LanguageCorpus("es", frozenset(), (), (), ()).fold(fold)
 
 
 def test_another_language_is_refused(official_data: Path) -> None:

@@ -6,8 +6,9 @@
 Contract
 - The Spanish texts of both tracks are the same documents; they come back once, with the mentions of both.
 - `annotated` says which types were looked for in the documents: a type outside it is unknown, not absent.
-- A *fold* of cardioccc_dev holds every fifth document by name, the same ones in every language, so that a
-  translation of a held-out document is never trained on. The train folders are always training.
+- A *fold* of cardioccc_dev holds every fifth document by name, of the names of all languages together: the same ones in
+  every language, whichever lacks some, so that a translation of a held-out document is never trained on. The train
+  folders are always training.
 Data: MultiCardioNER, https://doi.org/10.5281/zenodo.10948354 (CC BY 4.0).
 """
 
@@ -27,19 +28,24 @@ DATA_VARIABLE = "CARDIO_NER_DATA"
 
 @dataclass(frozen=True, slots=True)
 class LanguageCorpus:
-    """One language's documents: `train` (always trained on), `dev` (cardioccc_dev, sorted by name)."""
+    """One language's documents: `train` (always trained on), `dev` (cardioccc_dev, sorted by name).
+
+    `dev_names` has the names of cardioccc_dev in all languages, sorted: it decides the folds.
+    """
 
     language: str
     annotated: frozenset[str]
     train: tuple[Document, ...]
     dev: tuple[Document, ...]
+    dev_names: tuple[str, ...]
 
     def fold(self, held_out: int) -> tuple[tuple[Document, ...], tuple[Document, ...]]:
-        """(documents to train on, documents held out) for fold `held_out` in 0…4."""
+        """(documents to train on, documents held out) for fold `held_out` in 0…4; CorpusError for another."""
         if held_out not in range(N_FOLDS):
             raise CorpusError(f"fold {held_out}: expected 0 to {N_FOLDS - 1}")
-        kept = tuple(d for position, d in enumerate(self.dev) if position % N_FOLDS != held_out)
-        return self.train + kept, self.dev[held_out::N_FOLDS]
+        names = frozenset(self.dev_names[held_out::N_FOLDS])
+        kept = tuple(document for document in self.dev if document.doc_id not in names)
+        return self.train + kept, tuple(document for document in self.dev if document.doc_id in names)
 
 
 def data_folder(configured: Path | None = None) -> Path:
@@ -68,7 +74,14 @@ def read_multicardioner(data: Path, language: str) -> LanguageCorpus:
             documents = _merge(documents, read_brat(folder / "track1" / diseases / "brat", language=language))
         halves.append(tuple(documents))
     annotated = frozenset({MEDICATION, DISEASE} if language == "es" else {MEDICATION})
-    return LanguageCorpus(language, annotated, *halves)
+    train, dev = halves
+    return LanguageCorpus(language, annotated, train, dev, _dev_names(folder))
+
+
+def _dev_names(folder: Path) -> tuple[str, ...]:
+    """Of cardioccc_dev in all languages, each once, in the order of `read_brat`."""
+    parts = [(folder / "track2" / "cardioccc_dev" / language / "brat").glob("*.txt") for language in LANGUAGES]
+    return tuple(Path(name).stem for name in sorted({path.name for part in parts for path in part}))
 
 
 def _merge(documents: list[Document], others: list[Document]) -> list[Document]:
