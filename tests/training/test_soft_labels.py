@@ -130,6 +130,9 @@ def test_they_are_computed_once_for_the_same_teachers_and_texts(
     fewer = recipe.model_copy(update={"unlabelled": {"text/notes.es.jsonl.gz": 0.5}})
     assert len(soft_examples(fewer, tokenizer, text_data)) < len(before)
     assert calls == [1]
+    turned = fewer.model_copy(update={"label_groups": ((MEDICATION,), (DISEASE,))})
+    assert soft_examples(turned, tokenizer, text_data)
+    assert calls == [1, 1]
 
 
 def changed(checkpoint: Path, folder: Path, **values: object) -> Path:

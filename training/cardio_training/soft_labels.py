@@ -6,7 +6,8 @@ Contract
 - A token's soft labels are, group by group, the mean of the probabilities of those teachers that have a token which
   begins where it does (their vocabularies may differ); where none has one, it is not labelled.
 - A label group, or a language of the texts, that no teacher has: ConfigError.
-- They are computed once and kept beside the run (`soft_labels.npy`), for the same teachers, texts and vocabulary.
+- They are computed once and kept beside the run (`soft_labels.npy`), for the same teachers, texts, vocabulary and label
+  groups.
 
 Shapes: T tokens of a text, K labels of the student's head.
 """
@@ -76,7 +77,8 @@ def _kept(recipe: Recipe, documents: Sequence[Document], tokens: Sequence[Tokens
     teachers = [Checkpoint.open(teacher) for teacher in recipe.teachers]
     _check(recipe.scheme, teachers, documents)
     ids = hashlib.sha256(b"".join(its_tokens.ids.tobytes() for its_tokens in tokens)).hexdigest()
-    made_from = json.dumps([[teacher.model_id for teacher in teachers], documents_digest(documents), ids])
+    groups = [group.labels for group in recipe.scheme.groups]
+    made_from = json.dumps([[teacher.model_id for teacher in teachers], documents_digest(documents), ids, groups])
     file, note = recipe.output / FILE, recipe.output / MADE_FROM
     if not note.exists() or note.read_text(encoding="utf-8") != made_from:
         labels = np.concatenate(
