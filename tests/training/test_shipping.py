@@ -101,11 +101,11 @@ def test_one_that_learnt_every_document_ships_with_the_scores_and_temperatures_o
     ):
         assert part in card
     with pytest.raises(ConfigError, match="expected a twin with scores on a fold"):
-        ship(whole, tmp_path / "it", recipe_file="", twin=whole)
+        ship(whole, tmp_path / "new" / "es", recipe_file="", twin=whole)
     other = changed(twin, tmp_path / "other", overlap_tokens=4)
     with pytest.raises(ConfigError, match=r"overlap_tokens is 4, and 8 in .* no twin of it"):
-        ship(whole, tmp_path / "it", recipe_file="", twin=other)
-    assert not (tmp_path / "it").exists()
+        ship(whole, tmp_path / "new" / "es", recipe_file="", twin=other)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_card_names_the_encoder_of_the_first_stage_and_the_texts_that_teachers_labelled(
@@ -147,6 +147,14 @@ def test_one_whose_scores_are_of_no_task_is_not_shipped(two_group_checkpoint: Pa
         ship(empty, tmp_path / "es", recipe_file="")
     with pytest.raises(ConfigError, match="expected a twin with scores"):
         ship(empty, tmp_path / "es", recipe_file="", twin=empty)
+    assert not (tmp_path / "es").exists()
+
+
+def test_a_checkpoint_of_another_language_is_not_shipped(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"trained on it, and es is asked for: expected a checkpoint of that language"
+    ):
+        ship(packaged_model("it"), tmp_path / "es", recipe_file="")
     assert not (tmp_path / "es").exists()
 
 

@@ -43,13 +43,19 @@ ENCODER_TEMPLATE = Path(__file__).with_name("encoder_card.md.jinja")
 
 
 def ship(source: Path, target: Path, *, recipe_file: str, twin: Path | None = None) -> None:
-    """Copy the checkpoint's files to `target` and write its README.md.
+    """Copy the checkpoint's files to `target`, which is called by its language, and write its README.md.
 
     A checkpoint that learnt every document cannot be scored: it gets the scores and temperatures of its twin, which was
-    made alike but held a fold out. Raises ConfigError if it is too large, has no scores, or the twin is of another
-    kind.
+    made alike but held a fold out. Raises ConfigError if it is of another language, too large, has no scores, or
+    the twin is of another kind.
     """
     checkpoint = Checkpoint.open(source)
+    if target.name not in checkpoint.manifest.languages:
+        known = ", ".join(checkpoint.manifest.languages) or "no language that it names"
+        raise ConfigError(
+            f"{source}: trained on {known}, and {target.name} is asked for: expected a checkpoint of that language; "
+            "give another --source"
+        )
     manifest = checkpoint.manifest if twin is None else _scored_by(checkpoint, Checkpoint.open(twin))
     if not manifest.dev_scores.get("strict_f1"):
         raise ConfigError(
