@@ -35,7 +35,7 @@ def main(
             )
         corpora = [read_multicardioner(data_folder(data), language) for language in opened.manifest.languages]
         gold = [document for corpus in corpora for document in corpus.fold(fold)[1]]
-        found = calibrate(Tagger.load(opened), gold)
+        found = calibrate(Tagger.load(opened), gold, {corpus.language: corpus.annotated for corpus in corpora})
         told = {"+".join(one.entity_types): asdict(one) for one in found}
         scores = opened.manifest.dev_scores | {"calibration": told}
         kept = {"temperatures": tuple(one.temperature for one in found), "dev_scores": scores}

@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cardio_ner.document import Document
+from cardio_ner.document import DISEASE, MEDICATION, Document
 from cardio_ner.errors import ConfigError
 from cardio_ner.tagger import Tagger
+from cardio_training import calibration
 from cardio_training.calibration import calibrate, expected_calibration_error
 from tiny_models import CLINICAL_TEXT
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+BOTH = {"es": frozenset({DISEASE, MEDICATION})}
 
 
 def test_the_error_is_the_distance_of_score_and_share_right_over_ten_bins() -> None:
@@ -45,7 +47,7 @@ def gold_of(tagger: Tagger, is_right: Callable[[float], float]) -> list[Document
 
 
 def test_scores_that_are_right_already_are_left_nearly_alone(tagger: Tagger) -> None:
-    for one in calibrate(tagger, gold_of(tagger, lambda score: score)):
+    for one in calibrate(tagger, gold_of(tagger, lambda score: score), BOTH):
         assert one.n_mentions > 300
         assert one.temperature == pytest.approx(1.0, abs=0.25)
         assert one.ece_before < 0.06
@@ -56,7 +58,7 @@ def test_a_model_too_sure_of_itself_is_cooled_and_its_error_falls(tagger: Tagger
         odds = (score / (1 - score + 1e-6)) ** 0.5
         return odds / (1 + odds)
 
-    for one in calibrate(tagger, gold_of(tagger, less)):
+    for one in calibrate(tagger, gold_of(tagger, less), BOTH):
         assert one.temperature > 1.2
         assert one.ece_after < 0.5 * one.ece_before
 
@@ -78,6 +80,21 @@ def test_temperatures_change_scores_and_nothing_else(tagger: Tagger) -> None:
     assert others
 
 
+def test_mentions_that_nobody_looked_for_are_not_counted_as_wrong(
+    tagger: Tagger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "TEMPERATURES", np.array([1.0, 2.0]))
+    gold = gold_of(tagger, lambda score: score)[:8]
+    english = [
+        replace(document, language="en").with_spans(s for s in document.spans if s.entity_type == MEDICATION)
+        for document in gold
+    ]
+    annotated = BOTH | {"en": frozenset({MEDICATION})}
+    spanish, both = (calibrate(tagger, documents, annotated) for documents in (gold, gold + english))
+    assert both[0] == spanish[0]
+    assert both[1].n_mentions == 2 * spanish[1].n_mentions
+
+
 def test_a_model_that_finds_nothing_cannot_be_calibrated(tagger: Tagger) -> None:
-    with pytest.raises(ConfigError, match="no mention found in 1 documents"):
-        calibrate(tagger, [Document("a", "es", "")])
+    with pytest.raises(ConfigError, match="no mention found in 1 documents that annotate them: expected some"):
+        calibrate(tagger, [Document("a", "es", "")], BOTH)

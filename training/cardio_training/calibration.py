@@ -6,12 +6,13 @@ Contract
 - Expected calibration error (ECE): over ten equal bins of the score, the mean distance between score and share of right
   mentions, weighted by mentions. That after scaling is measured across halves of the documents: each half with
   the temperature that the other gave. What is kept is the temperature of all.
-- Documents that the model has learnt would say nothing: it is sure of them.
+- Documents that the model has learnt would say nothing: it is sure of them. Nor do those of a language in which nobody
+  looked for all of a group's types: what is found there may be right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +27,8 @@ from cardio_ner.word_table import Tokens
 TEMPERATURES = np.round(np.geomspace(0.5, 5.0, 47), 3)
 N_BINS = 10
 Read = tuple[Document, Tokens, Floats]
+Annotated = Mapping[str, frozenset[str]]
+"""By language, the types that were looked for in its documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +42,22 @@ class Calibration:
     ece_after: float
 
 
-def calibrate(tagger: Tagger, gold: Sequence[Document]) -> list[Calibration]:
-    """One Calibration per label group, on documents held out. Raises ConfigError where a group finds nothing there."""
+def calibrate(tagger: Tagger, gold: Sequence[Document], annotated: Annotated) -> list[Calibration]:
+    """One Calibration per label group, on documents held out, of the languages that annotate the group.
+
+    Raises ConfigError where a group finds nothing there.
+    """
     plain = replace(tagger, temperatures=())
-    read = list(plain.label_probabilities(gold))
-    halves = read[::2], read[1::2]
+    everything = list(plain.label_probabilities(gold))
     found = []
     for g, group in enumerate(tagger.encoder.scheme.groups):
+        read = [one for one in everything if annotated[one[0].language].issuperset(group.entity_types)]
+        halves = read[::2], read[1::2]
         before, right = _scores(plain, read, g, 1.0)
         if not len(before):
             raise ConfigError(
-                f"{'+'.join(group.entity_types)}: no mention found in {len(gold)} documents: expected some"
+                f"{'+'.join(group.entity_types)}: no mention found in {len(read)} documents that annotate them: "
+                "expected some"
             )
         crossed = [_scores(plain, half, g, _fit(plain, other, g)) for half, other in (halves, halves[::-1])]
         after = [np.concatenate(part) for part in zip(*crossed, strict=True)]
