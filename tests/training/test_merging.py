@@ -65,6 +65,16 @@ def test_the_manifest_names_all_parts_and_no_score_that_was_not_measured(
     assert set(scores) == {"es/DISEASE", "es/MEDICATION"}
 
 
+def test_temperatures_of_the_parts_are_not_those_of_the_mean(runs: list[Path], tmp_path: Path) -> None:
+    parts = [Path(shutil.copytree(run / "checkpoint", tmp_path / f"part{n}")) for n, run in enumerate(runs)]
+    for part in parts:
+        manifest = json.loads((part / MANIFEST).read_text(encoding="utf-8"))
+        (part / MANIFEST).write_text(json.dumps(manifest | {"temperatures": [1.5, 0.5]}), encoding="utf-8")
+    folder, _ = merge(parts, tmp_path / "merged")
+    assert Checkpoint.open(parts[0]).manifest.temperatures == (1.5, 0.5)
+    assert Checkpoint.open(folder).manifest.temperatures == ()
+
+
 def test_a_merge_that_is_stopped_leaves_no_half_made_checkpoint(
     runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 Contract
 - Merged checkpoints have one encoder shape, one tokenizer and one head, and should have grown from one base: the mean
   of strangers is noise. Where they differ, ConfigError.
+- Temperatures were fitted to the parts' weights: the mean has none until it is calibrated itself.
 - A merged checkpoint is scored on a fold only if none of its parts, nor what they grew from, has learnt any of it.
 """
 
@@ -62,6 +63,7 @@ def merge(folders: Sequence[Path], output: Path) -> tuple[Path, int | None]:
             "recipe": common | {"output": str(output), "merged": recipes},
             "training_data": {"merged": [part.manifest.training_data for part in parts], "held_out_fold": fold},
             "dev_scores": {},
+            "temperatures": (),
         }
     )
     return _write(output / "checkpoint", first.folder, mean, merged), fold
