@@ -1,6 +1,7 @@
-"""Score a checkpoint: `python training/evaluate.py src/cardio_ner/models/es --language es --fold 0`.
+"""Score a checkpoint: `python training/evaluate.py runs/joint/checkpoint --language es --fold 0`.
 
-On a fold of cardioccc_dev (every fifth document), or with --brat on any brat folder.
+On a fold of cardioccc_dev (every fifth document), or with --brat on any brat folder. Of a fold that the checkpoint has
+learnt, or whose manifest does not say, the table tells so: such scores are no test.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from rich.console import Console
 
 from cardio_ner.checkpoint import Boundaries, Checkpoint
 from cardio_ner.corpus.brat import read_brat
-from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
+from cardio_ner.corpus.multicardioner import N_FOLDS, data_folder, read_multicardioner
+from cardio_ner.document import Document
 from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_ner.tagger import Tagger
+from cardio_training.provenance import unseen_fold
 from cardio_training.scoring import TaskScore, as_table, score_documents
 from cardio_training.shapes import mistakes_table
 
@@ -42,31 +45,58 @@ def main(
     console = Console(width=120)
     with errors_as_exit():
         opened = Checkpoint.open(checkpoint)
+        languages = _languages(opened, language, brat)
         tagger = Tagger.load(opened, device=device, precision=precision)
         if boundaries is not None:
             tagger = dataclasses.replace(tagger, boundaries=_checked(boundaries))
         if tidied is not None:
             tagger = dataclasses.replace(tagger, tidied=tidied)
         scores: list[TaskScore] = []
-        for code in language or opened.manifest.languages:
-            if brat is not None:
-                gold, types = tuple(read_brat(brat, language=code)), opened.scheme.entity_types
-            else:
-                corpus = read_multicardioner(data_folder(data), code)
-                gold = corpus.fold(fold)[1]
-                types = tuple(name for name in opened.scheme.entity_types if name in corpus.annotated)
+        for code in languages:
+            gold, types = _gold(opened, code, brat) if brat is not None else _held_out(opened, code, fold, data)
             found = list(tagger.tag(gold))
             scores += score_documents(tagger, gold, found, types)
             if by_shape:
                 for name in types:
                     console.print(mistakes_table(gold, found, name))
-    where = str(brat) if brat is not None else f"cardioccc_dev, fold {fold} of 5"
+    where = str(brat) if brat is not None else _called(opened, fold)
     console.print(
         as_table(scores, f"{checkpoint} on {where}, boundaries: {tagger.boundaries}, tidied: {tagger.tidied}")
     )
     if json_file is not None:
         result = {"checkpoint": tagger.model_id, "data": where, "scores": [asdict(score) for score in scores]}
         json_file.write_text(json.dumps(result, indent=1), encoding="utf-8")
+
+
+def _languages(opened: Checkpoint, asked: list[str] | None, brat: Path | None) -> list[str]:
+    """The languages to score. Raises ConfigError where there is none, or several for one brat folder."""
+    languages = asked or list(opened.manifest.languages)
+    if not languages:
+        raise ConfigError(f"{opened.folder}: its manifest names no language: expected --language")
+    if brat is not None and len(languages) > 1:
+        raise ConfigError(
+            f"--brat: the texts of a folder are of one language, not of {', '.join(languages)}: expected one --language"
+        )
+    return languages
+
+
+def _gold(opened: Checkpoint, language: str, brat: Path) -> tuple[tuple[Document, ...], tuple[str, ...]]:
+    """The documents of a brat folder, and the types to score."""
+    return tuple(read_brat(brat, language=language)), opened.scheme.entity_types
+
+
+def _held_out(
+    opened: Checkpoint, language: str, fold: int, data: Path | None
+) -> tuple[tuple[Document, ...], tuple[str, ...]]:
+    """The documents of a fold, and the types to score: those that were looked for in them."""
+    corpus = read_multicardioner(data_folder(data), language)
+    return corpus.fold(fold)[1], tuple(name for name in opened.scheme.entity_types if name in corpus.annotated)
+
+
+def _called(opened: Checkpoint, fold: int) -> str:
+    """What the fold is called in the table, with a warning where the scores on it are no test."""
+    warning = "" if unseen_fold([opened.manifest]) == fold else ", documents that it has learnt, or may have"
+    return f"cardioccc_dev, fold {fold} of {N_FOLDS}{warning}"
 
 
 def _checked(boundaries: str) -> Boundaries:

@@ -1,0 +1,70 @@
+"""The command that scores: what it says of a fold, and what it needs to be told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import evaluate
+from cardio_ner.checkpoint import MANIFEST
+from cardio_ner.corpus.brat import write_brat
+from cardio_ner.document import DISEASE, Document, Span
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+LEARNT = "documents that it has learnt, or may have"
+
+
+def scored(
+    checkpoint: Path, json_file: Path, capsys: pytest.CaptureFixture[str], **options: object
+) -> tuple[str, dict]:
+    """What the command prints, and what it writes."""
+    asked = {
+        "language": None, "fold": 0, "data": None, "brat": None, "boundaries": None, "tidied": None, "device": "cpu",
+        "precision": "fp32", "by_shape": False,
+    }  # fmt: skip
+    evaluate.main(str(checkpoint), **(asked | options), json_file=json_file)
+    return " ".join(capsys.readouterr().out.split()), json.loads(json_file.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("training_data", "fair"),
+    [({"held_out_fold": 0}, True), ({"held_out_fold": 1}, False), ({"held_out_fold": None}, False), ({}, False)],
+)
+def test_a_fold_that_was_learnt_is_called_so(
+    training_data: dict[str, object],
+    fair: bool,
+    checkpoint_copy: Path,
+    official_data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    manifest = json.loads((checkpoint_copy / MANIFEST).read_text(encoding="utf-8"))
+    (checkpoint_copy / MANIFEST).write_text(json.dumps(manifest | {"training_data": training_data}), encoding="utf-8")
+    printed, written = scored(checkpoint_copy, tmp_path / "scores.json", capsys, data=official_data)
+    assert (LEARNT not in printed, LEARNT not in written["data"]) == (fair, fair)
+    assert {(score["language"], score["entity_type"]) for score in written["scores"]} == {
+        ("es", "DISEASE"), ("es", "MEDICATION"), ("en", "MEDICATION"), ("it", "MEDICATION"),
+    }  # fmt: skip
+
+
+def test_a_model_that_names_no_language_needs_one(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        scored(hub_checkpoint, tmp_path / "scores.json", capsys, data=official_data)
+    assert "its manifest names no language: expected --language" in capsys.readouterr().err
+
+
+def test_a_brat_folder_is_scored_in_one_language(
+    two_group_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_brat([Document("a", "es", "infarto agudo").with_spans([Span(0, 13, DISEASE)])], tmp_path / "brat")
+    with pytest.raises(SystemExit, match="2"):
+        scored(two_group_checkpoint, tmp_path / "scores.json", capsys, brat=tmp_path / "brat")
+    assert "--brat: the texts of a folder are of one language, not of es, en, it" in capsys.readouterr().err
+    options = {"brat": tmp_path / "brat", "language": ["es"]}
+    printed, written = scored(two_group_checkpoint, tmp_path / "scores.json", capsys, **options)
+    assert [score["language"] for score in written["scores"]] == ["es", "es"]
+    assert LEARNT not in printed
