@@ -80,6 +80,17 @@ def test_merged_runs_make_a_row_with_the_seeds_of_their_parts(finished: Any, tmp
     ]
 
 
+def test_runs_of_other_teachers_are_rows_of_their_own_but_for_the_fold_in_their_teachers_names(finished: Any) -> None:
+    named = "runs/{}-{}/checkpoint"
+    runs = [
+        finished(f"{name}{fold}", 0.5, held_out_fold=fold, teachers=[named.format(name, fold)])
+        for name in ("teacher", "teacher10", "other")
+        for fold in (0, 1)
+    ]
+    unscored = [finished(f"all{n}", 0.5, held_out_fold=None, teachers=[named.format("teacher", n)]) for n in (0, 1)]
+    assert [row.folds for row in group_runs(runs + unscored)] == ["0, 1", "0, 1", "0, 1", "None", "None"]
+
+
 def test_a_run_without_scores_cannot_be_compared(finished: Any) -> None:
     with pytest.raises(ConfigError, match="no scores"):
         group_runs([finished("a", None)])

@@ -1,7 +1,8 @@
 """Runs beside each other: strict F1 as each run was scored, and how fast its checkpoint tags.
 
 Contract
-- Runs of one recipe that differ in fold or seed alone make one row: mean and standard deviation over its runs.
+- Runs of one recipe that differ in fold or seed alone make one row: mean and standard deviation over its runs. So do
+  those whose teachers' names differ in the number of the fold alone (`runs/teacher-0`, `runs/teacher-1`).
 - F1 is what the run's manifest says; nothing is scored again.
 - Speed: words (what white space parts) a second of the first run of each row, over the same held-out texts, in rounds
   A B C, A B C…; medians, so that other work on the machine falls on all alike. Loading is not counted.
@@ -10,6 +11,7 @@ Contract
 from __future__ import annotations
 
 import json
+import re
 import statistics
 import time
 from collections.abc import Sequence
@@ -24,7 +26,7 @@ from cardio_ner.document import Document
 from cardio_ner.errors import ConfigError
 from cardio_ner.tagger import Tagger
 
-OF_ONE_RUN = ("output", "held_out_fold", "seed", "report_to", "teachers")
+OF_ONE_RUN = ("output", "held_out_fold", "seed", "report_to")
 """Keys of a recipe in which the runs of one row may differ."""
 
 
@@ -90,7 +92,14 @@ def _recipe_of_row(folder: Path, manifest: Manifest) -> str:
 def _without_run(recipe: dict[str, Any]) -> dict[str, Any]:
     """The recipe, and those of the runs that were merged, without what one run alone has."""
     parts = {"merged": [_without_run(part) for part in recipe["merged"]]} if "merged" in recipe else {}
-    return {key: value for key, value in recipe.items() if key not in OF_ONE_RUN} | parts
+    teachers = {"teachers": _without_fold(recipe)} if "teachers" in recipe else {}
+    return {key: value for key, value in recipe.items() if key not in OF_ONE_RUN} | teachers | parts
+
+
+def _without_fold(recipe: dict[str, Any]) -> list[str]:
+    """The names of the teachers, with a placeholder for the number of the fold that the run held out."""
+    fold = recipe.get("held_out_fold")
+    return [re.sub(rf"(?<!\d){fold}(?!\d)", "FOLD", teacher) for teacher in recipe["teachers"]]
 
 
 def _seeds(recipe: dict[str, Any]) -> list[str]:
