@@ -61,6 +61,9 @@ def test_recipes_ship() -> None:
         ({"token_masking": 1}, "token_masking"),
         ({"boundaries": "line"}, "boundaries"),
         ({"seed": "thirteen"}, "seed: .*integer"),
+        ({"seed": -1}, "seed: .*greater than or equal to 0"),
+        ({"seed": 2**32}, "seed: .*less than 4294967296"),
+        ({"languages": ["es", "en", "es"]}, "languages .*'es', 'en', 'es'.*: expected each once"),
         ({"mention_replacement": 1.1}, "mention_replacement: .*less than or equal to 1"),
         ({"layer_decay": 0}, "layer_decay: .*greater than 0"),
         ({"epochs": 2, "averaged_epochs": 3}, "averaged_epochs 3: expected at most epochs"),
@@ -71,6 +74,12 @@ def test_an_unknown_key_or_an_illegal_value_is_named(recipe_file: Path, override
     with pytest.raises(ConfigError, match=said) as refusal:
         read_recipe(recipe_file, override)
     assert str(recipe_file) in str(refusal.value)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_numpy_cannot_take_is_refused_for_pretraining_too(seed: int) -> None:
+    with pytest.raises(ConfigError, match="seed: "):
+        read_pretraining_recipe(Path(__file__).parents[2] / "conf/pretraining.yaml", {"seed": seed})
 
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:

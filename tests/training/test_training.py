@@ -331,6 +331,14 @@ def test_a_type_that_no_corpus_annotates_is_refused_before_anything_is_trained(
     assert not (tmp_path / "run").exists()
 
 
+def test_windows_longer_than_the_base_has_positions_are_refused(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="window_tokens 65: the base encoder has 64 positions: set window_tokens to"):
+        train(recipe_of(tmp_path / "run", hub_checkpoint, window_tokens=65), data=official_data)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_without_data_says_where_they_are_expected(hub_checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no multicardioner/track2 inside"):
         train(recipe_of(tmp_path / "run", hub_checkpoint), data=tmp_path)

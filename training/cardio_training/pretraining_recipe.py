@@ -100,7 +100,7 @@ class PretrainingRecipe(BaseModel):
     """Shares of the run after which the encoder of that moment is kept, as `encoder-33` for 0.33."""
     report_to: tuple[Reporter, ...] = ()
     """`[tensorboard]` also writes the curves as they grow below `trainer/runs`, or to TENSORBOARD_LOGGING_DIR."""
-    seed: int = 13
+    seed: int = Field(13, ge=0, lt=2**32)
     licence: str = "Apache-2.0 (weights)"
 
     @model_validator(mode="after")

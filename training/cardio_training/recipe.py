@@ -81,7 +81,7 @@ class Recipe(BaseModel):
     """Weights are the mean of those after this many last epochs; 1 leaves it to kept_epoch."""
     report_to: tuple[Reporter, ...] = ()
     """`[tensorboard]` also writes the curves as they grow below `trainer/runs`, or to TENSORBOARD_LOGGING_DIR."""
-    seed: int = 13
+    seed: int = Field(13, ge=0, lt=2**32)
     licence: str = "Apache-2.0 (weights); trained on MultiCardioNER, CC BY 4.0"
 
     @model_validator(mode="after")
@@ -89,6 +89,8 @@ class Recipe(BaseModel):
         unknown = [language for language in self.languages if language not in LANGUAGES]
         if unknown:
             raise ValueError(f"languages {unknown}: expected some of {', '.join(LANGUAGES)}")
+        if len(set(self.languages)) < len(self.languages):
+            raise ValueError(f"languages {list(self.languages)}: expected each once")
         check_window(self.window_tokens - 2, self.overlap_tokens)
         check_window(self.window_tokens - 2, self.training_overlap_tokens)
         if self.averaged_epochs > max(1, self.epochs):

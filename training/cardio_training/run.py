@@ -27,6 +27,7 @@ from cardio_ner.checkpoint import MANIFEST, Checkpoint, Manifest, resolve_model
 from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
 from cardio_ner.document import Document
 from cardio_ner.encoder import choose_device, choose_dtype, wrap_tokenizer
+from cardio_ner.errors import ConfigError
 from cardio_ner.tags import TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
 from cardio_training.acceleration import accelerate, attention, loader_arguments
@@ -115,6 +116,7 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
             use_safetensors=True,
         )
         _draw_head(model)
+    _check_window(recipe, model)
     if (base / MANIFEST).exists():
         _copy_head(model, Checkpoint.open(base), scheme)
     if recipe.vocabulary_pieces is not None:
@@ -123,6 +125,15 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
         ]
         tokenizer = trim_vocabulary(model, tokenizer, texts, pieces=recipe.vocabulary_pieces)
     return model, tokenizer
+
+
+def _check_window(recipe: Recipe, model: PreTrainedModel) -> None:
+    positions = getattr(model.config, "max_position_embeddings", recipe.window_tokens)
+    if recipe.window_tokens > positions:
+        raise ConfigError(
+            f"window_tokens {recipe.window_tokens}: the base encoder has {positions} positions: set window_tokens to "
+            "that or less"
+        )
 
 
 def _draw_head(model: PreTrainedModel) -> None:
