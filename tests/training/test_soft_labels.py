@@ -206,9 +206,8 @@ def test_words_alone_are_labelled_softly_too(
     two_group_checkpoint: Path, tokenizer: DocumentTokenizer, text_data: Path, tmp_path: Path
 ) -> None:
     examples = soft_examples(recipe_of(tmp_path, [two_group_checkpoint]), tokenizer, text_data)[:4]
-    generator = np.random.default_rng(0)
     for words_only in (False, True):
-        batch = Collator(tokenizer, None, 0.0, generator, words_only)(examples)
+        batch = Collator(tokenizer, None, 0.0, words_only)(examples)
         labelled = batch["soft"].sum(-1) > 0
         for b, example in enumerate(examples):
             expected = example.begins_word if words_only else np.ones(len(example.ids), dtype=bool)

@@ -163,6 +163,33 @@ def test_a_stopped_run_goes_on_where_it_stopped(
     assert torch.allclose(head_of(stopped.output / "checkpoint"), head_of(unbroken.output / "checkpoint"), atol=1e-3)
 
 
+def test_a_run_that_goes_on_draws_what_the_unbroken_one_would(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[torch.Tensor] = []
+    plain = run.NerTrainer.training_step
+
+    def kept(self: run.NerTrainer, model: torch.nn.Module, inputs: dict[str, torch.Tensor], *rest: object) -> object:
+        read.append(inputs["input_ids"].clone())
+        return plain(self, model, inputs, *rest)
+
+    monkeypatch.setattr(run.NerTrainer, "training_step", kept)
+    drawn = {"token_masking": 0.3, "mention_replacement": 0.5, "hidden_dropout": 0.1}
+    unbroken = recipe_of(tmp_path / "unbroken", hub_checkpoint, epochs=2, held_out_fold=None, **drawn)
+    train(unbroken, data=official_data)
+    expected = read.copy()
+    read.clear()
+    first, _ = sorted((unbroken.output / "trainer").glob("checkpoint-*"), key=lambda p: int(p.name[11:]))
+    stopped = unbroken.model_copy(update={"output": tmp_path / "stopped"})
+    shutil.copytree(first, stopped.output / "trainer" / first.name)
+    train(stopped, data=official_data)
+    assert len(read) == len(expected) / 2
+    for found, same in zip(read, expected[len(read) :], strict=True):
+        assert torch.equal(found, same)
+    assert torch.equal(head_of(stopped.output / "checkpoint"), head_of(unbroken.output / "checkpoint"))
+    assert not any(torch.equal(one, other) for one, other in zip(expected[: len(read)], read, strict=True))
+
+
 def test_another_recipe_may_not_go_on_in_the_folder_of_a_run(
     hub_checkpoint: Path, official_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,12 +12,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import Dataset
 
 from cardio_ner.document import Document
 from cardio_ner.tags import TagScheme
@@ -27,16 +26,10 @@ from cardio_ner.windows import cut_windows
 IGNORED = -100
 
 
-def own_generator(generator: np.random.Generator) -> np.random.Generator:
-    """The generator; in a process that makes batches, one of its own, anew each epoch: all of them have been handed
-    copies of the same state."""
-    worker = get_worker_info()
-    return generator if worker is None else _of_worker(worker.seed)
-
-
-@lru_cache(maxsize=1)
-def _of_worker(seed: int) -> np.random.Generator:
-    return np.random.default_rng(seed)
+def fresh_generator() -> np.random.Generator:
+    """A generator that follows from torch's state, which moves on: the Trainer seeds it, saves it with its checkpoints
+    and gives each process that makes batches another, so that a resumed run draws what the unbroken one would."""
+    return np.random.default_rng(int(torch.randint(2**63 - 1, ())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +122,6 @@ class Collator:
     mask_id: int | None
     masking: float
     """Share of the text's tokens that are hidden behind `mask_id`."""
-    generator: np.random.Generator
     words_only: bool = False
     """Label the first token of each word alone: the one that is read where mentions begin and end with words."""
     change: Callable[[Example], Example] = lambda example: example
@@ -168,7 +160,7 @@ class Collator:
         """The ids with some replaced by the mask token, drawn anew each time."""
         if self.mask_id is None or not self.masking:
             return ids
-        return np.where(own_generator(self.generator).random(len(ids)) < self.masking, np.int32(self.mask_id), ids)
+        return np.where(fresh_generator().random(len(ids)) < self.masking, np.int32(self.mask_id), ids)
 
 
 def documents_digest(documents: Sequence[Document]) -> str:

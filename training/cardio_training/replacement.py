@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cardio_ner.tags import LabelGroup, TagScheme
-from cardio_training.dataset import IGNORED, Example, own_generator
+from cardio_training.dataset import IGNORED, Example, fresh_generator
 
 Kind = tuple[str, str]
 """(language, entity type)"""
@@ -41,30 +41,21 @@ class MentionReplacer:
     pools: Mapping[Kind, Sequence[Example]]
     share: float
     longest: int
-    generator: np.random.Generator
 
     @classmethod
-    def of(
-        cls,
-        examples: Sequence[Example],
-        scheme: TagScheme,
-        *,
-        share: float,
-        longest: int,
-        generator: np.random.Generator,
-    ) -> MentionReplacer:
+    def of(cls, examples: Sequence[Example], scheme: TagScheme, *, share: float, longest: int) -> MentionReplacer:
         """With the mentions of these examples to draw from, each distinct one as likely as another."""
         pools: dict[Kind, dict[bytes, Example]] = {}
         for example in examples:
             for place in replaceable(example, scheme):
                 mention = example.part(place.start, place.end)
                 pools.setdefault((example.language, place.entity_type), {})[mention.ids.tobytes()] = mention
-        return cls(scheme, {kind: list(pool.values()) for kind, pool in pools.items()}, share, longest, generator)
+        return cls(scheme, {kind: list(pool.values()) for kind, pool in pools.items()}, share, longest)
 
     def __call__(self, example: Example) -> Example:
         """The example with other mentions in it, or itself."""
         parts, at = [], 0
-        generator = own_generator(self.generator)
+        generator = fresh_generator()
         for place in replaceable(example, self.scheme):
             if generator.random() < self.share:
                 pool = self.pools[example.language, place.entity_type]

@@ -1,4 +1,4 @@
-"""One training run: recipe in, checkpoint with manifest out. Resumes where a killed run stopped.
+"""One training run: recipe in, checkpoint with manifest out. Resumed where a kill stopped it, it draws what it would have.
 
 Contract: `train(recipe)` leaves `output/checkpoint` (fp16 safetensors, tokenizer, cardio_ner.json with what was read
 and the scores of the fold held out), `output/history.json` and its picture, `output/curves.svg` (a run of no epochs
@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from transformers import (
     AutoModelForTokenClassification,
@@ -218,13 +217,12 @@ def _arguments(recipe: Recipe, *, warmup_steps: int, bf16: bool, scored: bool) -
 def _collator(
     recipe: Recipe, tokenizer: DocumentTokenizer, mask_id: int | None, examples: Sequence[Example]
 ) -> Collator:
-    generator = np.random.default_rng(recipe.seed)
-    plain = Collator(tokenizer, mask_id, recipe.token_masking, generator, recipe.labelled == "words")
+    plain = Collator(tokenizer, mask_id, recipe.token_masking, recipe.labelled == "words")
     if not recipe.mention_replacement:
         return plain
     longest = recipe.window_tokens - tokenizer.n_special_tokens
     share = recipe.mention_replacement
-    change = MentionReplacer.of(examples, recipe.scheme, share=share, longest=longest, generator=generator)
+    change = MentionReplacer.of(examples, recipe.scheme, share=share, longest=longest)
     return replace(plain, change=change)
 
 
