@@ -17,11 +17,12 @@ from cardio_ner.errors import ConfigError, CorpusError
 from cardio_ner.evaluation import strict_score
 from cardio_ner.tagger import Tagger
 from cardio_training import run
+from cardio_training.building import build_model
 from cardio_training.curves import training_panels
 from cardio_training.dataset import IGNORED, documents_digest
 from cardio_training.provenance import check_fold_is_unseen
 from cardio_training.recipe import Recipe
-from cardio_training.run import build_model, train
+from cardio_training.run import train
 from cardio_training.trainer import grouped_loss, layered
 from svg_files import curves_of, scaled, texts_of
 from tiny_models import TWO_GROUPS

@@ -1,4 +1,4 @@
-"""One training run: recipe in, checkpoint with manifest out. Resumed where a kill stopped it, it draws what it would have.
+"""One training run: recipe in, checkpoint with manifest out. Goes on where a killed run stopped, with the same draws.
 
 Contract: `train(recipe)` leaves `output/checkpoint` (fp16 safetensors, tokenizer, cardio_ner.json with what was read
 and the scores of the fold held out), `output/history.json` and its picture, `output/curves.svg` (a run of no epochs
@@ -14,22 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from transformers import (
-    AutoModelForTokenClassification,
-    PreTrainedModel,
-    PreTrainedTokenizerFast,
-    TrainingArguments,
-    set_seed,
-)
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainingArguments, set_seed
 
-from cardio_ner.checkpoint import MANIFEST, Checkpoint, Manifest, resolve_model
+from cardio_ner.checkpoint import MANIFEST, Manifest
 from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
 from cardio_ner.document import Document
 from cardio_ner.encoder import choose_device, choose_dtype, wrap_tokenizer
-from cardio_ner.errors import ConfigError
-from cardio_ner.tags import TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
-from cardio_training.acceleration import accelerate, attention, loader_arguments
+from cardio_training.acceleration import accelerate, loader_arguments
+from cardio_training.building import build_model
 from cardio_training.curves import training_panels
 from cardio_training.dataset import Collator, EncodingReport, Example, WindowDataset
 from cardio_training.judging import score_checkpoint
@@ -39,25 +32,13 @@ from cardio_training.provenance import check_fold_is_unseen, training_data_of
 from cardio_training.recipe import Recipe
 from cardio_training.replacement import MentionReplacer
 from cardio_training.reporting import check_reporters
-from cardio_training.saving import (
-    BEGUN,
-    check_same_recipe,
-    fast_tokenizer,
-    git_commit,
-    keep_recipe,
-    last_whole_checkpoint,
-    save_fp16,
-)
+from cardio_training.saving import BEGUN, check_same_recipe, git_commit, keep_recipe, last_whole_checkpoint, save_fp16
 from cardio_training.soft_labels import soft_examples
 from cardio_training.splits import Split, check_annotated, examples_of
 from cardio_training.trainer import NerTrainer, Task
-from cardio_training.trimming import trim_vocabulary, unlabelled_texts
 
 RUN_KEYS = frozenset(Recipe.model_fields) - {"output", "report_to", "licence"}
 """What decides the weights, or which epoch's are kept."""
-HEAD_SEED = 0
-"""New heads are drawn alike in every run, whatever its seed: the mean of weights whose heads were drawn apart is unsure
-of everything (measured: docs/accuracy.md)."""
 
 
 def train(recipe: Recipe, *, data: Path | None = None) -> Path:
@@ -94,68 +75,6 @@ def _title(recipe: Recipe) -> str:
     """What the run's picture is called."""
     fold = "no fold held out" if recipe.held_out_fold is None else f"fold {recipe.held_out_fold} held out"
     return f"{recipe.output.name}: {', '.join(recipe.languages)}, {fold}"
-
-
-def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    """The encoder with a new head (or the rows of an earlier checkpoint's head), its vocabulary trimmed if asked."""
-    base = resolve_model(recipe.base_encoder)
-    scheme = recipe.scheme
-    tokenizer = fast_tokenizer(base)
-    with torch.random.fork_rng():
-        torch.manual_seed(HEAD_SEED)
-        model = AutoModelForTokenClassification.from_pretrained(
-            base,
-            id2label=dict(enumerate(scheme.head_labels)),
-            label2id={label: i for i, label in enumerate(scheme.head_labels)},
-            dtype=torch.float32,
-            attn_implementation=attention(),
-            attention_probs_dropout_prob=0.0,
-            hidden_dropout_prob=recipe.hidden_dropout,
-            ignore_mismatched_sizes=True,
-            use_safetensors=True,
-        )
-        _draw_head(model)
-    _check_window(recipe, model)
-    if (base / MANIFEST).exists():
-        _copy_head(model, Checkpoint.open(base), scheme)
-    if recipe.vocabulary_pieces is not None:
-        texts = [d.text for split in splits for d in split.learnt] + [
-            *unlabelled_texts(data / "text", recipe.languages)
-        ]
-        tokenizer = trim_vocabulary(model, tokenizer, texts, pieces=recipe.vocabulary_pieces)
-    return model, tokenizer
-
-
-def _check_window(recipe: Recipe, model: PreTrainedModel) -> None:
-    positions = getattr(model.config, "max_position_embeddings", recipe.window_tokens)
-    if recipe.window_tokens > positions:
-        raise ConfigError(
-            f"window_tokens {recipe.window_tokens}: the base encoder has {positions} positions: set window_tokens to "
-            "that or less"
-        )
-
-
-def _draw_head(model: PreTrainedModel) -> None:
-    """A new head in place of what was loaded: one as wide as the recipe's may be that of other label groups."""
-    torch.manual_seed(HEAD_SEED)
-    head = _linear_head(model)
-    head.weight.data.normal_(std=model.config.initializer_range)
-    head.bias.data.zero_()
-
-
-def _copy_head(model: PreTrainedModel, base: Checkpoint, scheme: TagScheme) -> None:
-    """Start the rows of each label group that the base checkpoint has too from the base's rows."""
-    old = AutoModelForTokenClassification.from_pretrained(base.folder, dtype=torch.float32, use_safetensors=True)
-    for group, columns in zip(scheme.groups, scheme.slices, strict=True):
-        if group in base.scheme.groups:
-            source = base.scheme.slices[base.scheme.groups.index(group)]
-            _linear_head(model).weight.data[columns] = _linear_head(old).weight.data[source]
-            _linear_head(model).bias.data[columns] = _linear_head(old).bias.data[source]
-
-
-def _linear_head(model: PreTrainedModel) -> torch.nn.Linear:
-    """The last linear layer, whatever it is called: `classifier` in BERT, `classifier.out_proj` elsewhere."""
-    return [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
 
 
 def _trainer(

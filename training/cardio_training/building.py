@@ -1,0 +1,89 @@
+"""The model that a run learns with: the base encoder, a head for the recipe's label groups, the vocabulary.
+
+Contract
+- The head starts from the base's rows for the label groups that both have; other rows are drawn, alike in every run.
+- A base that cannot be learnt with as the recipe says raises ConfigError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForTokenClassification, PreTrainedModel, PreTrainedTokenizerFast
+
+from cardio_ner.checkpoint import MANIFEST, Checkpoint, resolve_model
+from cardio_ner.errors import ConfigError
+from cardio_ner.tags import TagScheme
+from cardio_training.acceleration import attention
+from cardio_training.recipe import Recipe
+from cardio_training.saving import fast_tokenizer
+from cardio_training.splits import Split
+from cardio_training.trimming import trim_vocabulary, unlabelled_texts
+
+HEAD_SEED = 0
+"""New heads are drawn alike in every run, whatever its seed: the mean of weights whose heads were drawn apart is unsure
+of everything (measured: docs/accuracy.md)."""
+
+
+def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """The encoder with a new head (or the rows of an earlier checkpoint's head), its vocabulary trimmed if asked."""
+    base = resolve_model(recipe.base_encoder)
+    scheme = recipe.scheme
+    tokenizer = fast_tokenizer(base)
+    with torch.random.fork_rng():
+        torch.manual_seed(HEAD_SEED)
+        model = AutoModelForTokenClassification.from_pretrained(
+            base,
+            id2label=dict(enumerate(scheme.head_labels)),
+            label2id={label: i for i, label in enumerate(scheme.head_labels)},
+            dtype=torch.float32,
+            attn_implementation=attention(),
+            attention_probs_dropout_prob=0.0,
+            hidden_dropout_prob=recipe.hidden_dropout,
+            ignore_mismatched_sizes=True,
+            use_safetensors=True,
+        )
+        _draw_head(model)
+    _check_window(recipe, model)
+    if (base / MANIFEST).exists():
+        _copy_head(model, Checkpoint.open(base), scheme)
+    if recipe.vocabulary_pieces is not None:
+        texts = [d.text for split in splits for d in split.learnt] + [
+            *unlabelled_texts(data / "text", recipe.languages)
+        ]
+        tokenizer = trim_vocabulary(model, tokenizer, texts, pieces=recipe.vocabulary_pieces)
+    return model, tokenizer
+
+
+def _check_window(recipe: Recipe, model: PreTrainedModel) -> None:
+    positions = getattr(model.config, "max_position_embeddings", recipe.window_tokens)
+    if recipe.window_tokens > positions:
+        raise ConfigError(
+            f"window_tokens {recipe.window_tokens}: the base encoder has {positions} positions: set window_tokens to "
+            "that or less"
+        )
+
+
+def _draw_head(model: PreTrainedModel) -> None:
+    """A new head in place of what was loaded: one as wide as the recipe's may be that of other label groups."""
+    torch.manual_seed(HEAD_SEED)
+    head = _linear_head(model)
+    head.weight.data.normal_(std=model.config.initializer_range)
+    head.bias.data.zero_()
+
+
+def _copy_head(model: PreTrainedModel, base: Checkpoint, scheme: TagScheme) -> None:
+    """Start the rows of each label group that the base checkpoint has too from the base's rows."""
+    old = AutoModelForTokenClassification.from_pretrained(base.folder, dtype=torch.float32, use_safetensors=True)
+    for group, columns in zip(scheme.groups, scheme.slices, strict=True):
+        if group in base.scheme.groups:
+            source = base.scheme.slices[base.scheme.groups.index(group)]
+            _linear_head(model).weight.data[columns] = _linear_head(old).weight.data[source]
+            _linear_head(model).bias.data[columns] = _linear_head(old).bias.data[source]
+
+
+def _linear_head(model: PreTrainedModel) -> torch.nn.Linear:
+    """The last linear layer, whatever it is called: `classifier` in BERT, `classifier.out_proj` elsewhere."""
+    return [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
