@@ -117,9 +117,9 @@ def layered(groups: Sequence[dict[str, Any]], model: torch.nn.Module, decay: flo
 
 
 def _depth(name: str) -> int | None:
-    """0 for embeddings, from 1 on for layers, None for what stands above them."""
+    """0 for embeddings and positions that all layers share, from 1 on for layers, None for what stands above them."""
     layer = re.search(r"\blayers?\.(\d+)\.", name)
-    return int(layer[1]) + 1 if layer else 0 if "embeddings" in name else None
+    return int(layer[1]) + 1 if layer else 0 if re.search("embeddings|relative_attention_bias", name) else None
 
 
 def score_tasks(tagger: Tagger, held_out: Mapping[Task, Sequence[Document]]) -> dict[Task, float]:
