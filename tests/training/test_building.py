@@ -7,14 +7,21 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import (
+    DistilBertConfig,
+    DistilBertForMaskedLM,
     MPNetConfig,
     MPNetForMaskedLM,
     PreTrainedModel,
+    XLNetConfig,
+    XLNetLMHeadModel,
 )
 
+from cardio_ner.checkpoint import Checkpoint
 from cardio_ner.document import DISEASE, MEDICATION
+from cardio_ner.errors import ConfigError
 from cardio_training.building import build_model
 from cardio_training.recipe import Recipe
+from cardio_training.run import train
 from cardio_training.trainer import layered
 from tiny_models import tiny_tokenizer
 
@@ -35,6 +42,28 @@ def recipe_of(folder: Path, model: PreTrainedModel, **changes: object) -> Recipe
         "epochs": 1,
     }
     return Recipe.model_validate(values | changes)
+
+
+def tiny_distilbert() -> PreTrainedModel:
+    size = {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64, "max_position_embeddings": 64}
+    return DistilBertForMaskedLM(DistilBertConfig(vocab_size=len(tiny_tokenizer()), **size))
+
+
+def test_distilbert_learns_with_the_dropout_of_the_recipe(official_data: Path, tmp_path: Path) -> None:
+    recipe = recipe_of(tmp_path, tiny_distilbert(), hidden_dropout=0.25)
+    model, _ = build_model(recipe, [], official_data)
+    assert (model.config.dropout, model.config.attention_dropout) == (0.25, 0.0)
+    assert set(Checkpoint.open(train(recipe, data=official_data)).manifest.dev_scores["strict_f1"]) == {
+        "es/DISEASE",
+        "es/MEDICATION",
+    }
+
+
+def test_a_base_without_a_dropout_that_is_known_is_refused(official_data: Path, tmp_path: Path) -> None:
+    size = {"d_model": 32, "n_layer": 1, "n_head": 2, "d_inner": 64}
+    recipe = recipe_of(tmp_path, XLNetLMHeadModel(XLNetConfig(vocab_size=len(tiny_tokenizer()), **size)))
+    with pytest.raises(ConfigError, match=r"base_encoder .*: xlnet names none of attention_probs_dropout_prob, attent"):
+        build_model(recipe, [], official_data)
 
 
 def test_the_positions_that_layers_share_learn_as_slowly_as_the_embeddings(official_data: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForTokenClassification, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedModel, PreTrainedTokenizerFast
 
 from cardio_ner.checkpoint import MANIFEST, Checkpoint, resolve_model
 from cardio_ner.errors import ConfigError
@@ -22,6 +22,9 @@ from cardio_training.saving import fast_tokenizer
 from cardio_training.splits import Split
 from cardio_training.trimming import trim_vocabulary, unlabelled_texts
 
+ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
+HIDDEN_DROPOUT = ("hidden_dropout_prob", "dropout")
+"""As BERT and most others call them, and as DistilBERT does."""
 HEAD_SEED = 0
 """New heads are drawn alike in every run, whatever its seed: the mean of weights whose heads were drawn apart is unsure
 of everything (measured: docs/accuracy.md)."""
@@ -40,8 +43,7 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
             label2id={label: i for i, label in enumerate(scheme.head_labels)},
             dtype=torch.float32,
             attn_implementation=attention(),
-            attention_probs_dropout_prob=0.0,
-            hidden_dropout_prob=recipe.hidden_dropout,
+            **_dropout(recipe, base),
             ignore_mismatched_sizes=True,
             use_safetensors=True,
         )
@@ -55,6 +57,21 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
         ]
         tokenizer = trim_vocabulary(model, tokenizer, texts, pieces=recipe.vocabulary_pieces)
     return model, tokenizer
+
+
+def _dropout(recipe: Recipe, base: Path) -> dict[str, float]:
+    """What the base's config calls its two kinds of dropout, and how much of them the recipe asks for."""
+    config = AutoConfig.from_pretrained(base)
+    asked = {}
+    for names, share in ((ATTENTION_DROPOUT, 0.0), (HIDDEN_DROPOUT, recipe.hidden_dropout)):
+        known = [name for name in names if hasattr(config, name)]
+        if not known:
+            raise ConfigError(
+                f"base_encoder {recipe.base_encoder}: {config.model_type} names none of {', '.join(names)}: expected a "
+                "bert or its kin, whose dropout can be set"
+            )
+        asked[known[0]] = share
+    return asked
 
 
 def _check_window(recipe: Recipe, model: PreTrainedModel) -> None:
