@@ -1,5 +1,7 @@
 """What a run leaves, and what a kill may leave of it."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM
 
 from cardio_ner.errors import ConfigError
-from cardio_training.saving import fast_tokenizer, last_whole_checkpoint, save_fp16
+from cardio_training import saving
+from cardio_training.saving import fast_tokenizer, git_commit, last_whole_checkpoint, save_fp16
 
 
 def test_the_newest_checkpoint_that_was_written_to_its_end_is_taken(tmp_path: Path) -> None:
@@ -35,3 +38,16 @@ def test_a_folder_is_replaced_whole(two_group_checkpoint: Path, tmp_path: Path) 
 def test_a_folder_without_a_tokenizer_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no tokenizer could be read"):
         fast_tokenizer(tmp_path)
+
+
+def test_the_commit_is_that_of_the_code_wherever_a_run_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = git_commit()
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "another"]):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.chdir(tmp_path)
+    assert git_commit() == here
+    monkeypatch.setattr(saving, "__file__", str(Path(shutil.copy(saving.__file__, tmp_path / "saving.py"))))
+    assert git_commit() == ""  # a copy that lies in a repository which does not have it

@@ -95,9 +95,11 @@ def _is_whole(checkpoint: Path) -> bool:
 
 
 def git_commit() -> str:
-    """The commit that the code is at, or an empty string outside a checkout."""
+    """The commit that the code is at, or an empty string where the code lies in no checkout of its own."""
+    code = Path(__file__)
+    command = ["git", "rev-parse", "HEAD", f"HEAD:./{code.name}"]  # fails where the repository has no such file
     try:
-        result = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        result = subprocess.run(command, cwd=code.parent, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return result.stdout.strip()
+    return result.stdout.partition("\n")[0]
