@@ -93,6 +93,16 @@ def test_a_mention_over_tabs_and_line_breaks_is_quoted_with_spaces_and_read_back
     assert read(tmp_path / "mentions.tsv", tmp_path) == [document]
 
 
+def test_official_labels_are_written_as_the_official_table_has_them(tmp_path: Path) -> None:
+    spans = [Span(0, 7, DISEASE), Span(8, 16, MEDICATION), Span(17, 22, "SYMPTOM")]
+    document = Document("a", "es", "infarto aspirina dolor").with_spans(spans)
+    (tmp_path / "a.txt").write_bytes(document.text.encode())
+    write_tsv([document], tmp_path / "mentions.tsv")
+    rows = (tmp_path / "mentions.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    assert [row.split("\t")[2] for row in rows] == ["ENFERMEDAD", "FARMACO", "SYMPTOM"]
+    assert read(tmp_path / "mentions.tsv", tmp_path) == [document]
+
+
 @settings(max_examples=100, deadline=None)
 @given(data=st.data(), text=awkward_texts.filter(bool))
 def test_what_was_written_is_read_back_unchanged(

@@ -3,7 +3,8 @@
     filename<TAB>ann_id<TAB>label<TAB>start_span<TAB>end_span<TAB>text
 
 Contract: as `brat`: code points, official labels renamed, misaligned mentions raise or are counted. A file name in
-the table that has no text raises; a text that the table does not name is a document without mentions.
+the table that has no text raises; a text that the table does not name is a document without mentions. What is written
+has the official labels again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from cardio_ner.corpus.standoff import Misaligned, checked_span, one_line, read_text
+from cardio_ner.corpus.standoff import OFFICIAL_LABELS, Misaligned, checked_span, one_line, read_text
 from cardio_ner.document import Document, Span
 from cardio_ner.errors import CorpusError
 
@@ -53,9 +54,17 @@ def _rows(table: Path) -> Iterable[dict[str, str]]:
 
 
 def write_tsv(documents: Iterable[Document], table: Path) -> int:
-    """Write the mentions of the documents as the shared task's table. Returns the number of mentions."""
+    """Write the mentions of the documents as the shared task's table, under its labels. Returns how many there are."""
+    official = {ours: theirs for theirs, ours in OFFICIAL_LABELS.items()}
     rows = [
-        (document.doc_id, f"T{number}", span.entity_type, span.start, span.end, one_line(document.mention(span)))
+        (
+            document.doc_id,
+            f"T{number}",
+            official.get(span.entity_type, span.entity_type),
+            span.start,
+            span.end,
+            one_line(document.mention(span)),
+        )
         for document in documents
         for number, span in enumerate(document.spans, start=1)
     ]
