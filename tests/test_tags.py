@@ -182,6 +182,11 @@ def test_labels_that_are_no_bio_group_are_refused(labels: tuple[str, ...]) -> No
         LabelGroup(labels)
 
 
+def test_the_refusal_says_that_other_schemes_are_not_read_and_how_names_are_mended() -> None:
+    with pytest.raises(TagError, match=r"IO and IOBES are not read; names such as LABEL_0 are mended by id2label"):
+        LabelGroup(("O", "B-A", "I-A", "E-A", "S-A"))
+
+
 def test_a_group_finds_its_labels_in_any_order() -> None:
     group = LabelGroup(("I-B", "B-A", "O", "I-A", "B-B"))
     assert group.entity_types == ("A", "B")

@@ -41,7 +41,8 @@ class LabelGroup:
         if not self.entity_types or set(self.labels) != expected or len(self.labels) != len(expected):
             raise TagError(
                 f"labels {list(self.labels)} are not one BIO group: expected one 'O' and a 'B-' and an 'I-' label "
-                "for each entity type; if they are names such as LABEL_0, set id2label in the model's config.json"
+                "for each entity type; IO and IOBES are not read; names such as LABEL_0 are mended by id2label in the "
+                "model's config.json"
             )
 
     @classmethod
