@@ -21,6 +21,9 @@ def main(
     twin: Annotated[
         Path | None, typer.Option(help="For one that learnt every document: the checkpoint made alike that is scored")
     ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="The recipe that the card names; default: conf/training/LANGUAGE.yaml")
+    ] = None,
 ) -> None:
     """Copy weights, tokenizer and manifest, and write the model card."""
     with errors_as_exit():
@@ -32,7 +35,7 @@ def main(
             ship(
                 source or Path("runs") / what / "checkpoint",
                 target,
-                recipe_file=f"conf/training/{what}.yaml",
+                recipe_file=str(recipe or Path("conf/training") / f"{what}.yaml"),
                 twin=twin,
             )
     typer.echo(f"shipped: {target}")

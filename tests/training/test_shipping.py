@@ -90,7 +90,7 @@ def test_one_that_learnt_every_document_ships_with_the_scores_and_temperatures_o
     ship(whole, tmp_path / "es", recipe_file="conf/training/es.yaml", twin=twin)
     shipped = Checkpoint.open(tmp_path / "es")
     assert shipped.manifest.temperatures == (1.5, 1.2)
-    told = SCORES | {"measured_on": Checkpoint.open(twin).model_id, "held_out_fold": 0}
+    told = SCORES | {"measured_on": Checkpoint.open(twin).model_id, "held_out_fold": 0, "kept_epoch": "best"}
     assert shipped.manifest.dev_scores == told
     card = (shipped.folder / "README.md").read_text(encoding="utf-8")
     for part in (
@@ -158,6 +158,31 @@ def test_a_checkpoint_of_another_language_is_not_shipped(tmp_path: Path) -> None
     assert not (tmp_path / "es").exists()
 
 
+def test_a_card_says_the_licence_of_the_manifest_the_recipe_and_the_epoch_of_the_twin(
+    two_group_checkpoint: Path, tmp_path: Path
+) -> None:
+    common = {"languages": ["es"], "recipe": RECIPE, "git_commit": "c0ffee", "licence": "CC BY-NC 4.0"}
+    for kept, said in (
+        ({}, "at the epoch with the best scores on it."),
+        ({"kept_epoch": "last"}, "at the last epoch."),
+        ({"kept_epoch": "mean of the last 3"}, "as the mean of the last 3 epochs."),
+    ):
+        name = said.replace(" ", "-")
+        learnt = STAGE | {"base_encoder": "dccuchile/bert"} | kept
+        whole = changed(
+            two_group_checkpoint, tmp_path / name / "whole", training_data=learnt | {"held_out_fold": None}, **common
+        )
+        twin = changed(
+            two_group_checkpoint, tmp_path / name / "twin", training_data=learnt, dev_scores=SCORES, **common
+        )
+        ship(whole, tmp_path / name / "es", recipe_file="conf/mine.yaml", twin=twin)
+        card = (tmp_path / name / "es" / "README.md").read_text(encoding="utf-8")
+        assert said in card.replace("\n", " ")
+        for part in ("license: other\n", "Weights: CC BY-NC 4.0.", "Encoder: dccuchile/bert, ", "`conf/mine.yaml`, at"):
+            assert part in card
+        assert "Apache" not in card
+
+
 def test_weights_over_the_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipping, "MAX_WEIGHTS_BYTES", 1_000)
     with pytest.raises(ConfigError, match="expected at most 1000"):
@@ -197,8 +222,9 @@ def test_the_commands_of_shipping_put_things_in_their_places(tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     command("encoder", source=ENCODER)
     assert (tmp_path / "models/encoder/README.md").read_text(encoding="utf-8") == encoder_card(ENCODER)
-    command("it", source=packaged_model("it"))
+    command("it", source=packaged_model("it"), recipe=Path("conf/mine.yaml"))
     assert (
         Checkpoint.open(tmp_path / "src/cardio_ner/models/it").model_id
         == Checkpoint.open(packaged_model("it")).model_id
     )
+    assert "`conf/mine.yaml`, at commit" in (tmp_path / "src/cardio_ner/models/it/README.md").read_text("utf-8")

@@ -86,6 +86,7 @@ def test_the_manifest_says_what_it_was_trained_on_and_how(trained: Recipe, offic
     assert manifest.training_data["documents"] == len(learnt) == 11
     assert manifest.training_data["held_out_fold"] == 0
     assert manifest.training_data["base_encoder"] == trained.base_encoder
+    assert manifest.training_data["kept_epoch"] == "best"
     assert manifest.training_data["n_mentions"] == 44
     assert manifest.recipe == trained.model_dump(mode="json")
     assert manifest.licence == trained.licence

@@ -34,11 +34,19 @@ def training_data_of(recipe: Recipe, splits: Sequence[Split], report: EncodingRe
         "documents": len(trained),
         "sha256": documents_digest(trained),
         "held_out_fold": recipe.held_out_fold,
+        "kept_epoch": _kept_epoch(recipe),
         **asdict(report),
         "teachers": [Checkpoint.open(teacher).manifest.training_data for teacher in recipe.teachers],
         "unlabelled": recipe.unlabelled,
         "earlier_stage": earlier,
     }
+
+
+def _kept_epoch(recipe: Recipe) -> str:
+    """Whose weights a run keeps: what a card says of a twin."""
+    if recipe.averaged_epochs > 1:
+        return f"mean of the last {recipe.averaged_epochs}"
+    return "last" if recipe.held_out_fold is None else recipe.kept_epoch
 
 
 def _earlier_stage(recipe: Recipe) -> dict[str, Any] | None:

@@ -76,7 +76,8 @@ def _scored_by(checkpoint: Checkpoint, twin: Checkpoint) -> Manifest:
         here, there = getattr(checkpoint.manifest, field), getattr(twin.manifest, field)
         if here != there:
             raise ConfigError(f"{twin.folder}: {field} is {there}, and {here} in {checkpoint.folder}: no twin of it")
-    scores = twin.manifest.dev_scores | {"measured_on": twin.model_id, "held_out_fold": fold}
+    kept = twin.manifest.training_data.get("kept_epoch", "best")  # before it was written down, all kept the best
+    scores = twin.manifest.dev_scores | {"measured_on": twin.model_id, "held_out_fold": fold, "kept_epoch": kept}
     return checkpoint.manifest.model_copy(update={"dev_scores": scores, "temperatures": twin.manifest.temperatures})
 
 
@@ -119,12 +120,26 @@ def model_card(checkpoint: Checkpoint, *, recipe_file: str) -> str:
         checkpoint.folder,
         manifest=manifest.model_dump(mode="json"),
         encoder=_encoder_of(manifest),
+        weights=_weights_licence(manifest),
+        epoch=_epoch_of(manifest),
         types=checkpoint.scheme.entity_types,
         names=[NAMES[language] for language in manifest.languages],
         example=EXAMPLES[manifest.languages[0]],
         recipe_file=recipe_file,
         unlabelled=_named(unlabelled_files(manifest.training_data)),
     )
+
+
+def _weights_licence(manifest: Manifest) -> str:
+    """Of the weights alone, as recipes write it: `Apache-2.0 (weights); trained on…`."""
+    return manifest.licence.partition(" (weights)")[0] or "not stated"
+
+
+def _epoch_of(manifest: Manifest) -> str:
+    """Which of its epochs a scored twin is of."""
+    kept = manifest.dev_scores.get("kept_epoch", "best")
+    told = {"best": "at the epoch with the best scores on it", "last": "at the last epoch"}
+    return told.get(kept, f"as the {kept} epochs")
 
 
 def _named(files: list[str]) -> list[str]:
