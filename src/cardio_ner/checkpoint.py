@@ -104,7 +104,7 @@ class Checkpoint:
     def model_id(self) -> str:
         """16 hexadecimal digits with a leading `m`: same id, same predictions."""
         digest = hashlib.sha256()
-        for path in sorted([*self.folder.glob("*.safetensors"), *_tokenizer_files(self.folder)]):
+        for path in sorted([*self.folder.glob("*.safetensors"), *tokenizer_files(self.folder)]):
             digest.update(path.name.encode())
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -161,7 +161,7 @@ def _check_files(folder: Path) -> None:
                 f"{file}: no whole safetensors file ({type(error).__name__}): copy it again; of git-lfs, expected the "
                 "file itself (git lfs pull)"
             ) from None
-    if not any(True for _ in _tokenizer_files(folder)):
+    if not [*tokenizer_files(folder)]:
         raise CheckpointError(
             f"{folder}: no tokenizer: expected tokenizer.json beside the weights (tokenizer.save_pretrained)"
         )
@@ -242,7 +242,7 @@ def _foreign_manifest(labels: tuple[str, ...], config: dict[str, Any]) -> Manife
     )
 
 
-def _tokenizer_files(folder: Path) -> Iterable[Path]:
-    """tokenizer.json says all; without it, the slow tokenizer's files."""
+def tokenizer_files(folder: Path) -> Iterable[Path]:
+    """Of a model's folder: tokenizer.json says all; without it, the slow tokenizer's files."""
     whole = folder / "tokenizer.json"
     return [whole] if whole.exists() else [*folder.glob("vocab*"), *folder.glob("merges.txt"), *folder.glob("*.model")]

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM
 
+from cardio_ner.checkpoint import tokenizer_files
 from cardio_ner.errors import ConfigError
 from cardio_training import saving
 from cardio_training.saving import fast_tokenizer, git_commit, last_whole_checkpoint, save_fp16
@@ -35,9 +36,17 @@ def test_a_folder_is_replaced_whole(two_group_checkpoint: Path, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["encoder"]
 
 
-def test_a_folder_without_a_tokenizer_is_named(tmp_path: Path) -> None:
+def test_a_tokenizer_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").mkdir()
     with pytest.raises(ConfigError, match="no tokenizer could be read"):
         fast_tokenizer(tmp_path)
+
+
+def test_an_encoder_without_tokenizer_files_is_refused_and_none_is_made_up(checkpoint_copy: Path) -> None:
+    for file in tokenizer_files(checkpoint_copy):
+        file.unlink()
+    with pytest.raises(ConfigError, match=r"no tokenizer: expected tokenizer\.json"):
+        fast_tokenizer(checkpoint_copy)
 
 
 def test_the_commit_is_that_of_the_code_wherever_a_run_is_started(

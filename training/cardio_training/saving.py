@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from cardio_ner.checkpoint import tokenizer_files
 from cardio_ner.errors import ConfigError
 from cardio_training.pretraining_recipe import PretrainingRecipe
 from cardio_training.recipe import Recipe
@@ -28,6 +29,8 @@ LAST_WRITTEN = "trainer_state.json"
 
 def fast_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     """The tokenizer of an encoder's folder. Raises ConfigError where it is none of Rust's: offsets need one."""
+    if not [*tokenizer_files(folder)]:  # transformers would make up one, to which every word is unknown
+        raise ConfigError(f"{folder}: no tokenizer: expected tokenizer.json beside the weights")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError) as error:
