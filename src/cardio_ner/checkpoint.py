@@ -143,7 +143,8 @@ def _positions(config: dict[str, Any]) -> int | None:
     from after the padding's id on."""
     if "max_position_embeddings" not in config:
         return None
-    before = int(config.get("pad_token_id", 1)) + 1 if config.get("model_type") in COUNT_FROM_PADDING else 0
+    padding = config.get("pad_token_id")
+    before = (1 if padding is None else int(padding)) + 1 if config.get("model_type") in COUNT_FROM_PADDING else 0
     return int(config["max_position_embeddings"]) - before
 
 

@@ -148,7 +148,8 @@ def test_an_output_that_is_no_folder_or_cannot_be_one_is_refused(spark: SparkSes
     cases = {
         str(file): "file: .*: expected a folder that this user may write to",
         str(tmp_path / "2024-01-01T10:30"): "has a colon",
-        "nowhere://bucket/out": "UnsupportedFileSystemException: expected a folder",
+        "hdfs://127.0.0.1:1/a:b": "has a colon",
+        "nowhere://bucket:8020/out": "UnsupportedFileSystemException: expected a folder",
     }
     for output, said in cases.items():
         with pytest.raises(InputError, match=said):

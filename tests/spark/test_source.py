@@ -335,17 +335,27 @@ def test_the_innermost_folder_named_by_a_language_says_it_at_any_depth_as_in_an_
     assert {doc_id: language for doc_id, (_, language, _) in inner.items()} == {
         "a": "es", "2024/b": "es", "it/c": "it", "ward/it/2024/e": "it",
     }  # fmt: skip
+    (tmp_path / "it/notes").mkdir(parents=True)
+    (tmp_path / "it/notes/f.txt").write_text("Fever")
+    assert rows_of(spark, tmp_path / "it/notes") == {"f": ("Fever", None, None)}  # what is above the input says nothing
 
 
 def test_a_csv_record_of_more_fields_than_the_header_is_not_cut_in_silence(spark: SparkSession, tmp_path: Path) -> None:
-    lines = "doc_id,text", "1,HTA, toma apixaban 5 mg", '2,"HTA, toma apixaban"', "3,Tos,", "4,a,b,c,d,e"
+    lines = (
+        "doc_id,text",
+        "1,HTA, toma apixaban 5 mg",
+        "5,HTA,,toma apixaban",
+        '2,"HTA, toma apixaban"',
+        "3,Tos,",
+        "4,a,b,c,d,e",
+    )
     (tmp_path / "a.csv").write_text("\n".join(lines))
     found = {
         row.doc_id: (row.reason, row.error_type, row.text)
         for row in read_rows(spark, str(tmp_path), Settings()).collect()
     }
     cut = ("failed", "TooManyFields", None)
-    assert found == {"1": cut, "2": (None, None, "HTA, toma apixaban"), "3": (None, None, "Tos"), "4": cut}
+    assert found == {"1": cut, "2": (None, None, "HTA, toma apixaban"), "3": (None, None, "Tos"), "4": cut, "5": cut}
 
 
 def test_a_json_line_of_another_kind_of_line_end_alone_is_a_line(spark: SparkSession, tmp_path: Path) -> None:
@@ -373,6 +383,13 @@ def test_columns_that_later_parquet_files_have_are_read_and_names_in_other_lette
         "Ward",
         "LANGUAGE",
     ]
+
+
+def test_files_beside_columns_that_are_folders_are_read_too(spark: SparkSession, tmp_path: Path) -> None:
+    schema = "doc_id string, text string"
+    spark.createDataFrame([("a", "Tos")], schema).coalesce(1).write.parquet(str(tmp_path / "in"))
+    spark.createDataFrame([("b", "Tos")], schema).coalesce(1).write.parquet(str(tmp_path / "in/year=2023"))
+    assert sorted(rows_of(spark, tmp_path / "in")) == ["a", "b"]
 
 
 def test_the_nanoseconds_that_pandas_writes_are_no_obstacle(spark: SparkSession, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -89,11 +88,15 @@ class SqlCommand(TyperCommand):
         return super().parse_args(ctx, [f" {arg}" if arg.startswith("-") and " " in arg else arg for arg in args])
 
 
-def _shortest(value: object, column: Sequence[object]) -> object:
-    """A 32-bit number as its shortest decimal, 0.52, and not as the 64-bit one of its value, 0.519999980926."""
+def _shortened(row: tuple[object, ...], places: set[int]) -> tuple[object, ...]:
+    """The row with the 32-bit numbers at these places as their shortest decimals, 0.52, and not as the 64-bit ones of
+    their values, 0.519999980926."""
     import numpy as np
 
-    return float(str(np.float32(value))) if column[1] == "FLOAT" and isinstance(value, float) else value
+    return tuple(
+        float(str(np.float32(value))) if place in places and isinstance(value, float) else value
+        for place, value in enumerate(row)
+    )
 
 
 def _answer(
@@ -110,8 +113,9 @@ def _answer(
             raise InputError(f"the SQL has parameters ({', '.join(sorted(missing))}): expected values in their place")
         answer = tables.execute(sql, values)
         columns = answer.description or []
-        rows = [tuple(map(_shortest, row, columns)) for row in answer.fetchall()]
-        return [str(column[0]) for column in columns], rows
+        short = {place for place, column in enumerate(columns) if column[1] == "FLOAT"}
+        rows = answer.fetchall()
+        return [str(column[0]) for column in columns], [_shortened(row, short) for row in rows] if short else rows
     except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.IOException) as error:
         raise InputError(f"the SQL is wrong: {error}") from None
     except duckdb.Error as error:

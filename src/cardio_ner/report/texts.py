@@ -9,15 +9,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path, PurePosixPath
 
+SUFFIXES = (".txt", ".TXT")
+"""As the job reads them."""
+
 
 def text_of(notes: Path, doc_id: str, sha256: str | None) -> tuple[str | None, str]:
     """The record's text, or None and the reason."""
-    name = PurePosixPath(f"{doc_id}.txt")
-    leads_out = name.is_absolute() or ".." in name.parts
-    try:
-        content = None if leads_out else (notes / name).read_bytes()
-    except (OSError, ValueError):  # an identifier need not be a name that a file can have
-        content = None
+    content = next((found for suffix in SUFFIXES if (found := _read(notes, f"{doc_id}{suffix}")) is not None), None)
     if content is None:
         return None, "There is no file of this name in the folder of notes."
     if hashlib.sha256(content).hexdigest() != sha256:
@@ -26,3 +24,13 @@ def text_of(notes: Path, doc_id: str, sha256: str | None) -> tuple[str | None, s
         return content.decode("utf-8"), ""
     except UnicodeDecodeError:
         return None, "The file is not UTF-8."
+
+
+def _read(notes: Path, file: str) -> bytes | None:
+    name = PurePosixPath(file)
+    if name.is_absolute() or ".." in name.parts:  # it leads out of the folder
+        return None
+    try:
+        return (notes / name).read_bytes()
+    except (OSError, ValueError):  # an identifier need not be a name that a file can have
+        return None

@@ -2,7 +2,8 @@
 
 Contract
 - Files of one input may differ in columns: those of some of its files, spread over all, are put together.
-- A name in another case of letters means the column where there is no other: extracts of databases shout theirs.
+- A name in another case of letters means the column where there is no other (extracts of databases shout theirs), but
+  for JSON's keys, which Spark tells apart.
 - What is missing, or of a type that cannot be used, raises InputError before a row is read.
 """
 
@@ -69,7 +70,7 @@ def _parquet_columns(spark: SparkSession, folder: str, some: Sequence[File]) -> 
 def _columns_inside(spark: SparkSession, folder: str, files: Sequence[File]) -> tuple[StructType, bool]:
     paths = [literal(file.path) for file in files]
     inside = spark.read.option("recursiveFileLookup", True).option("mergeSchema", True).parquet(*paths).schema
-    if not any("=" in file.path[len(folder) :] for file in files):
+    if not all("=" in file.path[len(folder) :] for file in files):  # Spark would pass over those that are in none
         return inside, False
     whole = spark.read.option("basePath", folder).option("mergeSchema", True).parquet(*paths).schema
     return whole, len(whole) > len(inside)

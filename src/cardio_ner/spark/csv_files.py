@@ -5,7 +5,8 @@ Contract
   here; a file whose header is not the input's is counted as `OtherHeader`, and its batch quarantines it. In any case of
   letters a header is the same; in another order it is another.
 - Nor may Spark read a record of more than MAX_COLUMNS fields, which its error prints: such a file is `TooManyColumns`.
-- A record of more fields than the header has is `failed` (TooManyFields): its text may have been cut at a comma.
+- A record of more fields than the header has is `failed` (TooManyFields), unless they are empty: its text may have been
+  cut at a comma.
 - Headers are tuples of raw names: one Latin-1 character a byte. Within a file, the header again is no record.
 - Counting streams lines: no worker holds a whole file, whatever its size and compression.
 """
@@ -36,6 +37,8 @@ MAX_COLUMNS = 20_480
 _MARK = b"\xef\xbb\xbf".decode("latin-1")
 _HEADER_LINES = 20
 """Lines among which a header, with line ends in its names at worst, is looked for."""
+_SURPLUS = 8
+"""Fields after the header's last that are looked at: of those that a comma in a text makes, some are empty."""
 _COMPARED = 50
 """Fields by which a record is told from the header."""
 
@@ -79,13 +82,13 @@ def read_csv(
 ) -> DataFrame:
     """The named columns of files that have the header. Read as Latin-1, in which every byte is a character, and turned
     back into its bytes: Spark's own reading of bytes that are not UTF-8 replaces them."""
-    schema = StructType([StructField(f"_{position}", StringType()) for position in range(len(header) + 1)])
+    schema = StructType([StructField(f"_{position}", StringType()) for position in range(len(header) + _SURPLUS)])
     reader = spark.read.schema(schema).option("recursiveFileLookup", True).option("encoding", "ISO-8859-1")
     reader = reader.option("multiLine", True).option("escape", '"').option("maxColumns", MAX_COLUMNS)
     frame = reader.csv([literal(file.path) for file in files])
     there = _names_of(spark, header, encoding)
     columns = (decoded(F.encode(F.col(f"_{there.index(name)}"), "ISO-8859-1"), encoding).alias(name) for name in names)
-    more = F.col(f"_{len(header)}").isNotNull()
+    more = F.coalesce(*(F.col(f"_{len(header) + place}") for place in range(_SURPLUS))).isNotNull()
     told = (F.when(more, "failed").alias(REASON), F.when(more, "TooManyFields").alias(ERROR_TYPE))
     return frame.where(~_is_header(header)).select(*columns, *told, *origin())
 

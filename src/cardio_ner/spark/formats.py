@@ -77,8 +77,8 @@ def read_texts(
     spark: SparkSession, files: Sequence[File], *, root: str, languages: Sequence[str], encoding: str | None
 ) -> DataFrame:
     """One row per file: `doc_id` is its path below the root without `.txt`, `language` what the innermost folder says
-    that is named by one of `languages` (of the root's own path, its last two). Spark's file sources pass over empty
-    files: they are added."""
+    that is named by one of `languages`, the root's own name included. Spark's file sources pass over empty files: they
+    are added."""
     empty = [(file.path, file.modified_ms) for file in files if file.n_bytes == 0]
     rows = spark.createDataFrame(empty, f"{FILE} string, ms long")
     found = rows.select(FILE, F.timestamp_millis("ms").alias(MODIFIED), F.lit("").alias("text"))
@@ -89,7 +89,7 @@ def read_texts(
             contents.select(F.col("path").alias(FILE), F.col("modificationTime").alias(MODIFIED), text)
         )
     below = F.regexp_replace(F.substr(F.col(FILE), F.lit(len(root) + 2)), r"(?i)\.txt$", "")
-    parts, first = F.split(F.col(FILE), "/"), max(1, root.count("/"))
+    parts, first = F.split(F.col(FILE), "/"), root.count("/") + 1
     folders = F.slice(parts, F.lit(first), F.size(parts) - first)
     language = F.try_element_at(F.filter(folders, lambda name: name.isin(*languages)), F.lit(-1))
     return found.select("text", below.alias("doc_id"), language.alias("language"), FILE, MODIFIED)

@@ -120,7 +120,7 @@ def configure(spark: SparkSession, settings: Settings) -> None:
 
 def _named(spark: SparkSession, output: str) -> str:
     """The qualified output. Raises InputError where no file system can have it."""
-    if ":" in re.sub(r"^[\w.+-]+:/", "", output):
+    if ":" in re.sub(r"^[\w.+-]+:(//[^/]*)?(?=/)", "", output):  # but for the scheme's, and a port's
         raise InputError(f"{output}: has a colon, which Hadoop has no names with: expected a folder without")
     try:
         return qualified(spark, output)

@@ -177,10 +177,11 @@ def open_source(
         settings = spelled(settings, names)
         schema = wanted(strings(*names), settings, input_path)
         return FileSource(spark, root, input_format, settings, schema, folder, header=header)
-    by_folder = columns is not None and any("=" in file.path[len(folder) :] for file in first)
+    by_folder = columns is not None and all("=" in file.path[len(folder) :] for file in first)
     if columns is None:
         columns, by_folder = columns_of(spark, folder, input_format, first, settings)
-    settings = spelled(settings, columns.names)
+    if input_format == "parquet":
+        settings = spelled(settings, columns.names)
     return FileSource(spark, root, input_format, settings, wanted(columns, settings, input_path), folder, by_folder)
 
 

@@ -11,13 +11,18 @@
 CREATE OR REPLACE TEMPORARY VIEW documents_current AS
 SELECT *
 FROM documents
-QUALIFY doc_id IS NULL OR row_number() OVER (
+WHERE doc_id IS NOT NULL
+QUALIFY row_number() OVER (
     PARTITION BY doc_id
     ORDER BY annotated_at DESC NULLS LAST, source_modified_at DESC NULLS LAST,
              CASE WHEN status = 'rejected' THEN 1 ELSE 0 END,
              text_sha256 NULLS LAST, language NULLS LAST, model_id NULLS LAST,
              coalesce(source_batch, batch_id) DESC
-) = 1;
+) = 1
+UNION ALL
+SELECT *
+FROM documents
+WHERE doc_id IS NULL;
 
 
 -- The mentions of `documents_current`, with the columns of `spans`.
