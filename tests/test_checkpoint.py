@@ -72,6 +72,9 @@ def test_a_window_fits_the_positions_which_roberta_counts_from_after_its_padding
     edit(checkpoint_copy / "config.json", lambda config: config.update(pad_token_id=None))
     with pytest.raises(CheckpointError, match="has 22 positions"):
         Checkpoint.open(checkpoint_copy)
+    edit(checkpoint_copy / "config.json", lambda config: config.update(model_type="mpnet", pad_token_id=20))
+    with pytest.raises(CheckpointError, match="has 22 positions"):
+        Checkpoint.open(checkpoint_copy)
     (checkpoint_copy / MANIFEST).unlink()
     edit(checkpoint_copy / "config.json", lambda config: config.update(id2label={"0": "O", "1": "B-A", "2": "I-A"}))
     assert Checkpoint.open(checkpoint_copy).manifest.window_tokens == 22

@@ -143,8 +143,9 @@ def _positions(config: dict[str, Any]) -> int | None:
     from after the padding's id on."""
     if "max_position_embeddings" not in config:
         return None
-    padding = config.get("pad_token_id")
-    before = (1 if padding is None else int(padding)) + 1 if config.get("model_type") in COUNT_FROM_PADDING else 0
+    kind, padding = config.get("model_type"), config.get("pad_token_id")
+    padding = 1 if padding is None or kind == "mpnet" else int(padding)  # MPNet's code says 1, whatever its config does
+    before = padding + 1 if kind in COUNT_FROM_PADDING else 0
     return int(config["max_position_embeddings"]) - before
 
 
