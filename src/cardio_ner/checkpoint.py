@@ -129,7 +129,7 @@ def _checked_scheme(manifest: Manifest, config: dict[str, Any], folder: Path) ->
             f"{folder}: {len(manifest.temperatures)} temperatures in {MANIFEST}: expected one for each of "
             f"{len(scheme.groups)} label groups, or none"
         )
-    positions = _positions(config)
+    positions = positions_of(config)
     if positions is not None and manifest.window_tokens > positions:
         raise CheckpointError(
             f"{folder}: window_tokens is {manifest.window_tokens}, but the model has {positions} positions: "
@@ -138,7 +138,7 @@ def _checked_scheme(manifest: Manifest, config: dict[str, Any], folder: Path) ->
     return scheme
 
 
-def _positions(config: dict[str, Any]) -> int | None:
+def positions_of(config: dict[str, Any]) -> int | None:
     """The tokens that the model has positions for; None where it has no such limit. RoBERTa and its kin count theirs
     from after the padding's id on."""
     if "max_position_embeddings" not in config:
@@ -238,7 +238,7 @@ def _labels_of(config: dict[str, Any], folder: Path) -> tuple[str, ...]:
 
 def _foreign_manifest(labels: tuple[str, ...], config: dict[str, Any]) -> Manifest:
     """The manifest of a model that came without one: one group, our window or the model's longest."""
-    window = min(DEFAULT_WINDOW_TOKENS, _positions(config) or DEFAULT_WINDOW_TOKENS)
+    window = min(DEFAULT_WINDOW_TOKENS, positions_of(config) or DEFAULT_WINDOW_TOKENS)
     return Manifest(
         label_groups=(labels,), window_tokens=window, overlap_tokens=min(DEFAULT_OVERLAP_TOKENS, window // 4)
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedModel, PreTrainedTokenizerFast
 
-from cardio_ner.checkpoint import MANIFEST, Checkpoint, resolve_model
+from cardio_ner.checkpoint import MANIFEST, Checkpoint, positions_of, resolve_model
 from cardio_ner.errors import ConfigError
 from cardio_ner.tags import TagScheme
 from cardio_training.acceleration import attention
@@ -75,8 +75,8 @@ def _dropout(recipe: Recipe, base: Path) -> dict[str, float]:
 
 
 def _check_window(recipe: Recipe, model: PreTrainedModel) -> None:
-    positions = getattr(model.config, "max_position_embeddings", recipe.window_tokens)
-    if recipe.window_tokens > positions:
+    positions = positions_of(model.config.to_dict())
+    if positions is not None and recipe.window_tokens > positions:
         raise ConfigError(
             f"window_tokens {recipe.window_tokens}: the base encoder has {positions} positions: set window_tokens to "
             "that or less"
