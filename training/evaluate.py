@@ -1,7 +1,8 @@
 """Score a checkpoint: `python training/evaluate.py runs/joint/checkpoint --language es --fold 0`.
 
-On a fold of cardioccc_dev (every fifth document), or with --brat on any brat folder. Of a fold that the checkpoint has
-learnt, or whose manifest does not say, the table tells so: such scores are no test.
+On a fold of cardioccc_dev (every fifth document), with --brat on a brat folder, or with --written on notes made of the
+fold's names and lines. Of a fold that the checkpoint has learnt, or whose manifest does not say, the table tells so:
+such scores are no test.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from cardio_ner.tagger import Tagger
 from cardio_training.provenance import unseen_fold
 from cardio_training.scoring import TaskScore, as_table, score_documents
 from cardio_training.shapes import mistakes_table
+from cardio_training.written import read_written
+
+WRITTEN_NOTES, WRITTEN_SEED = 300, 0
+"""How many notes are made to score on, and from which seed."""
 
 
 def main(
@@ -32,6 +37,9 @@ def main(
     fold: Annotated[int, typer.Option(help="Held-out fold of cardioccc_dev, 0 to 4")] = 0,
     data: Annotated[Path | None, typer.Option(help="Folder that holds multicardioner/")] = None,
     brat: Annotated[Path | None, typer.Option(help="A brat folder to score on, in place of a fold")] = None,
+    written: Annotated[
+        Path | None, typer.Option(help="A file of conf/training/written: score on notes of the fold's names and lines")
+    ] = None,
     boundaries: Annotated[str | None, typer.Option(help="token or word; default: as the manifest says")] = None,
     tidied: Annotated[
         bool | None, typer.Option(help="Tidy the ends of mentions; default: as the manifest says")
@@ -45,7 +53,9 @@ def main(
     console = Console(width=120)
     with errors_as_exit():
         opened = Checkpoint.open(checkpoint)
-        languages = _languages(opened, language, brat)
+        if brat is not None and written is not None:
+            raise ConfigError("--brat and --written: expected at most one")
+        languages = _languages(opened, language, brat or written)
         tagger = Tagger.load(opened, device=device, precision=precision)
         if boundaries is not None:
             tagger = dataclasses.replace(tagger, boundaries=_checked(boundaries))
@@ -53,13 +63,19 @@ def main(
             tagger = dataclasses.replace(tagger, tidied=tidied)
         scores: list[TaskScore] = []
         for code in languages:
-            gold, types = _gold(opened, code, brat) if brat is not None else _held_out(opened, code, fold, data)
+            gold, types = (
+                _gold(opened, code, brat)
+                if brat is not None
+                else _notes(opened, code, fold, written)
+                if written is not None
+                else _held_out(opened, code, fold, data)
+            )
             found = list(tagger.tag(gold))
             scores += score_documents(tagger, gold, found, types)
             if by_shape:
                 for name in types:
                     console.print(mistakes_table(gold, found, name))
-    where = str(brat) if brat is not None else _called(opened, fold)
+    where = str(brat) if brat is not None else _called(opened, fold, written)
     console.print(
         as_table(scores, f"{checkpoint} on {where}, boundaries: {tagger.boundaries}, tidied: {tagger.tidied}")
     )
@@ -68,14 +84,23 @@ def main(
         json_file.write_text(json.dumps(result, indent=1), encoding="utf-8")
 
 
-def _languages(opened: Checkpoint, asked: list[str] | None, brat: Path | None) -> list[str]:
-    """The languages to score. Raises ConfigError where there is none, or several for one brat folder."""
+def _notes(opened: Checkpoint, language: str, fold: int, written: Path) -> tuple[tuple[Document, ...], tuple[str, ...]]:
+    """Notes of a fold's names and lines, and the types to score. Raises ConfigError for a file of another language."""
+    file = read_written(written)
+    if file.language != language:
+        raise ConfigError(f"--written {written}: notes in {file.language}: expected --language {file.language}")
+    notes = file.held_out_notes(WRITTEN_NOTES, held_out_fold=fold, seed=WRITTEN_SEED)
+    return tuple(notes), tuple(name for name in opened.scheme.entity_types if name in file.mentions)
+
+
+def _languages(opened: Checkpoint, asked: list[str] | None, texts: Path | None) -> list[str]:
+    """The languages to score. Raises ConfigError where there is none, or several for one folder or file."""
     languages = asked or list(opened.manifest.languages)
     if not languages:
         raise ConfigError(f"{opened.folder}: its manifest names no language: expected --language")
-    if brat is not None and len(languages) > 1:
+    if texts is not None and len(languages) > 1:
         raise ConfigError(
-            f"--brat: the texts of a folder are of one language, not of {', '.join(languages)}: expected one --language"
+            f"{texts}: its texts are of one language, not of {', '.join(languages)}: expected one --language"
         )
     return languages
 
@@ -93,9 +118,11 @@ def _held_out(
     return corpus.fold(fold)[1], tuple(name for name in opened.scheme.entity_types if name in corpus.annotated)
 
 
-def _called(opened: Checkpoint, fold: int) -> str:
+def _called(opened: Checkpoint, fold: int, written: Path | None) -> str:
     """What the fold is called in the table, with a warning where the scores on it are no test."""
     warning = "" if unseen_fold([opened.manifest]) == fold else ", documents that it has learnt, or may have"
+    if written is not None:
+        return f"{WRITTEN_NOTES} notes of {written}, names and lines of fold {fold} of {N_FOLDS}{warning}"
     return f"cardioccc_dev, fold {fold} of {N_FOLDS}{warning}"
 
 

@@ -194,7 +194,9 @@ def test_a_truncated_gzip_is_quarantined_too(run: Any, folder: Path) -> None:
     write(folder / "good.jsonl", range(2))
     whole = gzip.compress("".join(json.dumps({"doc_id": str(i), "text": TEXT * 50}) + "\n" for i in range(50)).encode())
     (folder / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
-    assert run().outcomes() == {"annotated": 2, "unreadable_file": 1}
+    account = run()
+    assert account.outcomes() == {"annotated": 2, "unreadable_file": 1}
+    assert account.errors() == {"EOFException": 1}
 
 
 def test_a_deleted_streaming_checkpoint_costs_nothing(

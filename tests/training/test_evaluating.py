@@ -21,8 +21,8 @@ def scored(
 ) -> tuple[str, dict]:
     """What the command prints, and what it writes."""
     asked = {
-        "language": None, "fold": 0, "data": None, "brat": None, "boundaries": None, "tidied": None, "device": "cpu",
-        "precision": "fp32", "by_shape": False,
+        "language": None, "fold": 0, "data": None, "brat": None, "written": None, "boundaries": None, "tidied": None,
+        "device": "cpu", "precision": "fp32", "by_shape": False,
     }  # fmt: skip
     evaluate.main(str(checkpoint), **(asked | options), json_file=json_file)
     return " ".join(capsys.readouterr().out.split()), json.loads(json_file.read_text(encoding="utf-8"))
@@ -63,8 +63,28 @@ def test_a_brat_folder_is_scored_in_one_language(
     write_brat([Document("a", "es", "infarto agudo").with_spans([Span(0, 13, DISEASE)])], tmp_path / "brat")
     with pytest.raises(SystemExit, match="2"):
         scored(two_group_checkpoint, tmp_path / "scores.json", capsys, brat=tmp_path / "brat")
-    assert "--brat: the texts of a folder are of one language, not of es, en, it" in capsys.readouterr().err
+    assert "brat: its texts are of one language, not of es, en, it: expected one --language" in capsys.readouterr().err
     options = {"brat": tmp_path / "brat", "language": ["es"]}
     printed, written = scored(two_group_checkpoint, tmp_path / "scores.json", capsys, **options)
     assert [score["language"] for score in written["scores"]] == ["es", "es"]
     assert LEARNT not in printed
+
+
+def test_notes_of_a_fold_are_scored_by_the_types_that_are_annotated_in_them(
+    two_group_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [f"línea {n}: {{MEDICATION}}" for n in range(5)]  # a fold has one: each note is it
+    file = {"language": "es", "mentions": {"MEDICATION": list("abcde")}, "lines": lines}
+    path = tmp_path / "es.yaml"
+    path.write_text(json.dumps(file), encoding="utf-8")
+    options = {"written": path, "language": ["es"], "fold": 2}
+    printed, written = scored(two_group_checkpoint, tmp_path / "scores.json", capsys, **options)
+    assert [(score["entity_type"], score["gold"]) for score in written["scores"]] == [("MEDICATION", 300)]
+    assert "300 notes of" in printed
+    assert "names and lines of fold 2 of 5" in written["data"]
+    for wrong in ({"language": ["it"]}, {"brat": tmp_path}, {"language": None}):
+        with pytest.raises(SystemExit, match="2"):
+            scored(two_group_checkpoint, tmp_path / "scores.json", capsys, **(options | wrong))
+    told = " ".join(capsys.readouterr().err.split())
+    assert "es.yaml: notes in es: expected --language es" in told
+    assert "--brat and --written: expected at most one" in told

@@ -125,6 +125,19 @@ def test_a_card_names_the_encoder_of_the_first_stage_and_the_texts_that_teachers
     assert "what 1 other checkpoints say of texts without annotation: CANTEMIST (CC BY 4.0), E3C (documents" in card
     assert "Fold 0 of cardioccc_dev was held out throughout" in card
     assert "pre-trained further" not in card
+    assert "short notes" not in card
+    third = STAGE | {
+        "earlier_stage": second,
+        "teachers": [],
+        "unlabelled": {},
+        "written": {"written/es.yaml": "a digest"},
+    }
+    card = model_card(
+        Checkpoint.open(changed(two_group_checkpoint, tmp_path / "three", training_data=third, **values)),
+        recipe_file="",
+    )
+    assert "what 1 other checkpoints say of texts without annotation: CANTEMIST (CC BY 4.0), E3C (documents" in card
+    assert "It also learnt short notes made of the lines and names in written/es.yaml, which no" in card
     longer = changed(
         two_group_checkpoint,
         tmp_path / "longer",

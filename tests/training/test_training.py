@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
-from cardio_ner.checkpoint import WEIGHTS, Checkpoint
+from cardio_ner.checkpoint import MANIFEST, WEIGHTS, Checkpoint
 from cardio_ner.corpus.multicardioner import read_multicardioner
 from cardio_ner.document import DISEASE, MEDICATION
 from cardio_ner.engine.loading import load_model
@@ -20,9 +20,10 @@ from cardio_training import run
 from cardio_training.building import build_model
 from cardio_training.curves import training_panels
 from cardio_training.dataset import IGNORED, documents_digest
-from cardio_training.provenance import check_fold_is_unseen
+from cardio_training.provenance import check_fold_is_unseen, read_folds
 from cardio_training.recipe import Recipe
 from cardio_training.run import train
+from cardio_training.starting import MANIFEST as PRETRAINING
 from cardio_training.trainer import grouped_loss, layered
 from svg_files import curves_of, scaled, texts_of
 from tiny_models import TWO_GROUPS
@@ -30,6 +31,7 @@ from tiny_models import TWO_GROUPS
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 N_EPOCHS = 30
+ROOT = Path(__file__).parents[2]
 
 
 def recipe_of(output: Path, base_encoder: Path, **changes: object) -> Recipe:
@@ -290,6 +292,26 @@ def test_a_fold_that_the_base_or_a_teacher_has_learnt_is_refused_before_anything
     assert list(tmp_path.iterdir()) == []
     check_fold_is_unseen(recipe_of(tmp_path, learnt, held_out_fold=0))
     check_fold_is_unseen(recipe_of(tmp_path, learnt, held_out_fold=None))
+
+
+def test_a_fold_whose_texts_the_encoder_has_read_is_warned_of(
+    trained: Recipe, hub_checkpoint: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    first, second = (Path(shutil.copytree(hub_checkpoint, tmp_path / name)) for name in ("first", "second"))
+    for folder, base, folds in ((first, "a hub's/name", [3, 4]), (second, str(first), [])):
+        told = {"base_encoder": base, "cardioccc_folds": folds, "texts": {"cardioccc": {"es": 1.0} if folds else {}}}
+        (folder / PRETRAINING).write_text(json.dumps({"recipe": told}), encoding="utf-8")
+    grown = Path(shutil.copytree(trained.output / "checkpoint", tmp_path / "grown"))
+    manifest = json.loads((grown / MANIFEST).read_text(encoding="utf-8"))
+    (grown / MANIFEST).write_text(json.dumps(manifest | {"base_encoder": str(second)}), encoding="utf-8")
+    for base, fold in ((first, 0), (second, 2), (grown, 0), (hub_checkpoint, 3)):
+        check_fold_is_unseen(recipe_of(tmp_path, base, held_out_fold=fold))
+    assert [str(w.message) for w in recwarn if "pre-training" in str(w.message)] == []
+    for base in (first, second):
+        with pytest.warns(UserWarning, match=f"held_out_fold 4: .*{base.name} has read its texts in pre-training"):
+            check_fold_is_unseen(recipe_of(tmp_path, base, held_out_fold=4))
+    assert read_folds(grown) == {3, 4}
+    assert read_folds(ROOT / "models/encoder") == {3, 4}
 
 
 def test_new_heads_are_drawn_alike_whatever_the_seed(hub_checkpoint: Path, official_data: Path, tmp_path: Path) -> None:

@@ -3,20 +3,26 @@
 Contract
 - A manifest's `training_data` tells of one stage; `earlier_stage` holds the base's, `teachers` theirs, and a merged
   checkpoint has `merged`, its parts'.
-- A fold is fair to score on only where none of them has learnt any of it.
+- A fold is fair to score on only where none of them has learnt any of it. An encoder that has read its texts, without
+  their annotation, in pre-training makes scores somewhat better: that is warned of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from cardio_ner.checkpoint import MANIFEST, Checkpoint, Manifest, resolve_model
 from cardio_ner.errors import ConfigError
 from cardio_training.dataset import EncodingReport, documents_digest
 from cardio_training.recipe import Recipe
 from cardio_training.splits import Split
+from cardio_training.starting import MANIFEST as PRETRAINING
 
 CORPUS = "MultiCardioNER (10.5281/zenodo.10948354)"
 
@@ -38,6 +44,7 @@ def training_data_of(recipe: Recipe, splits: Sequence[Split], report: EncodingRe
         **asdict(report),
         "teachers": [Checkpoint.open(teacher).manifest.training_data for teacher in recipe.teachers],
         "unlabelled": recipe.unlabelled,
+        "written": {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in recipe.written},
         "earlier_stage": earlier,
     }
 
@@ -65,6 +72,23 @@ def check_fold_is_unseen(recipe: Recipe) -> None:
                 f"held_out_fold {recipe.held_out_fold}: {name} has learnt documents of it: expected a base "
                 "and teachers that held it out in every stage; set held_out_fold to null to train unscored"
             )
+    if recipe.held_out_fold in read_folds(Path(recipe.base_encoder)):
+        warnings.warn(
+            f"held_out_fold {recipe.held_out_fold}: {recipe.base_encoder} has read its texts in pre-training, without "
+            "their annotation: expect scores on it somewhat above those on a fold that was not read",
+            stacklevel=2,
+        )
+
+
+def read_folds(base: Path) -> set[int]:
+    """The folds of cardioccc_dev whose texts an encoder or checkpoint has read in pre-training, as far as the folders
+    that it grew from are there."""
+    told, manifest = base / PRETRAINING, base / MANIFEST
+    if told.exists():
+        recipe = json.loads(told.read_text(encoding="utf-8"))["recipe"]
+        read = any(recipe["texts"]["cardioccc"].values())
+        return {*(recipe["cardioccc_folds"] if read else ()), *read_folds(Path(recipe["base_encoder"]))}
+    return read_folds(Path(Checkpoint.open(base).manifest.base_encoder)) if manifest.exists() else set()
 
 
 def unseen_fold(manifests: Sequence[Manifest]) -> int | None:
@@ -81,9 +105,19 @@ def _folds_of(data: dict[str, Any] | None) -> list[int | None]:
     return [data.get("held_out_fold"), *(fold for part in parts for fold in _folds_of(part))]
 
 
-def unlabelled_files(data: dict[str, Any] | None) -> list[str]:
-    """The files whose texts were learnt from teachers, in any stage."""
-    if not data:
-        return []
-    parts = [*data.get("merged", []), data.get("earlier_stage")]
-    return sorted({*(data.get("unlabelled") or {}), *(name for part in parts for name in unlabelled_files(part))})
+def files_of(data: dict[str, Any] | None, key: Literal["unlabelled", "written"]) -> list[str]:
+    """The files whose texts were learnt from teachers, or of which notes were made, in any stage."""
+    return sorted({name for stage in _stages(data) for name in stage.get(key) or {}})
+
+
+def n_teachers(data: dict[str, Any]) -> int:
+    """How many teachers the stage had that had most."""
+    return max((len(stage.get("teachers", [])) for stage in _stages(data)), default=0)
+
+
+def _stages(data: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+    """This stage and the earlier ones, of merged parts too."""
+    if data:
+        yield data
+        for part in [*data.get("merged", []), data.get("earlier_stage")]:
+            yield from _stages(part)

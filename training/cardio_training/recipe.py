@@ -46,6 +46,10 @@ class Recipe(BaseModel):
     own languages."""
     unlabelled: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
     """Files of the data folder (jsonl or jsonl.gz with lang and text) and the share of their texts that is read."""
+    written: tuple[Path, ...] = ()
+    """Files of lines and names (conf/training/written) of which short notes are made, learnt beside the documents."""
+    written_notes: int = Field(400, ge=1)
+    """How many notes an epoch reads of each file."""
     vocabulary_pieces: int | None = Field(None, ge=1000)
     """Keep only this many word pieces of the base encoder, the most used in texts of the recipe's languages."""
     window_tokens: int = Field(128, ge=8)

@@ -36,6 +36,7 @@ from cardio_training.saving import BEGUN, check_same_recipe, git_commit, keep_re
 from cardio_training.soft_labels import soft_examples
 from cardio_training.splits import Split, check_annotated, examples_of
 from cardio_training.trainer import NerTrainer, Task
+from cardio_training.written import written_examples
 
 RUN_KEYS = frozenset(Recipe.model_fields) - {"output", "report_to", "licence"}
 """What decides the weights, or which epoch's are kept."""
@@ -54,6 +55,7 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     model, tokenizer = build_model(recipe, splits, data)
     report = EncodingReport()
     examples = examples_of(recipe, splits, wrap_tokenizer(tokenizer), report)
+    examples += written_examples(recipe, wrap_tokenizer(tokenizer), report)
     examples += soft_examples(recipe, wrap_tokenizer(tokenizer), data)
     trainer = _trainer(recipe, model, tokenizer, examples, splits)
     keep_recipe(recipe, begun)

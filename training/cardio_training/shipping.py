@@ -15,7 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from cardio_ner.checkpoint import MANIFEST, WEIGHTS, Checkpoint, Manifest
 from cardio_ner.errors import ConfigError
 from cardio_training.curves import HISTORY
-from cardio_training.provenance import unlabelled_files, unseen_fold
+from cardio_training.provenance import files_of, n_teachers, unseen_fold
 from cardio_training.starting import MANIFEST as PRETRAINING
 
 MAX_WEIGHTS_BYTES = 35_000_000
@@ -126,7 +126,9 @@ def model_card(checkpoint: Checkpoint, *, recipe_file: str) -> str:
         names=[NAMES[language] for language in manifest.languages],
         example=EXAMPLES[manifest.languages[0]],
         recipe_file=recipe_file,
-        unlabelled=_named(unlabelled_files(manifest.training_data)),
+        unlabelled=_named(files_of(manifest.training_data, "unlabelled")),
+        teachers=n_teachers(manifest.training_data),
+        written=files_of(manifest.training_data, "written"),
     )
 
 

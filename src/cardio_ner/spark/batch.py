@@ -54,6 +54,7 @@ def write_batch(job: Job, batch_id: str, pieces: Pieces) -> None:
     """Annotate and commit one batch."""
     journal = f"{job.output}/_state/attempts/{batch_id}"
     unreadable: Counts = {}
+    why = "files that change while they are read"
     for attempt in range(1, MAX_ATTEMPTS + 1):
         before = read_text(job.spark, journal) or ""
         write_text(job.spark, journal, f"{before}begun {datetime.now(UTC).isoformat(timespec='seconds')}\n")
@@ -63,7 +64,8 @@ def write_batch(job: Job, batch_id: str, pieces: Pieces) -> None:
         except UnequalReaders as error:
             unreadable |= dict.fromkeys(error.paths, "RowCountMismatch")
         except (Py4JJavaError, PySparkException) as error:
-            job.log(f"batch {batch_id}: attempt {attempt} stopped: {name_of(error)}")
+            why = name_of(error)
+            job.log(f"batch {batch_id}: attempt {attempt} stopped: {why}")
             raise_if_hopeless(error)
             unreadable |= find_unreadable(job.source, [f for f in pieces.files if f.path not in unreadable])
         else:
@@ -71,7 +73,8 @@ def write_batch(job: Job, batch_id: str, pieces: Pieces) -> None:
             remove(job.spark, literal(journal))
             return
     raise FailureError(
-        f"batch {batch_id}: {MAX_ATTEMPTS} attempts did not finish it: expected one to; Spark's log says why"
+        f"batch {batch_id}: {MAX_ATTEMPTS} attempts did not finish it ({why}): expected one to; Spark's log says more, "
+        "such as which disk is full"
     )
 
 

@@ -11,7 +11,10 @@ SparkError: TypeAlias = Py4JJavaError | PySparkException
 
 
 def name_of(error: SparkError) -> str:
-    """Spark's condition, or the exception's class."""
+    """Spark's condition, or the class of the exception that began it: `EOFException`, not its `SparkException`."""
     if isinstance(error, Py4JJavaError):
-        return str(error.java_exception.getClass().getSimpleName())
+        exception = error.java_exception
+        while (cause := exception.getCause()) is not None:
+            exception = cause
+        return str(exception.getClass().getSimpleName())
     return error.getCondition() or type(error).__name__
