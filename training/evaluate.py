@@ -22,7 +22,7 @@ from cardio_ner.corpus.multicardioner import N_FOLDS, data_folder, read_multicar
 from cardio_ner.document import Document
 from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_ner.tagger import Tagger
-from cardio_training.provenance import unseen_fold
+from cardio_training.provenance import notes_are_unseen, unseen_fold
 from cardio_training.scoring import TaskScore, as_table, score_documents
 from cardio_training.shapes import mistakes_table
 from cardio_training.written import read_written
@@ -89,8 +89,14 @@ def _notes(opened: Checkpoint, language: str, fold: int, written: Path) -> tuple
     file = read_written(written)
     if file.language != language:
         raise ConfigError(f"--written {written}: notes in {file.language}: expected --language {file.language}")
+    types = tuple(name for name in opened.scheme.entity_types if name in file.mentions)
+    if not types:
+        raise ConfigError(
+            f"--written {written}: mentions of {', '.join(file.mentions)}: expected some of "
+            f"{', '.join(opened.scheme.entity_types)}"
+        )
     notes = file.held_out_notes(WRITTEN_NOTES, held_out_fold=fold, seed=WRITTEN_SEED)
-    return tuple(notes), tuple(name for name in opened.scheme.entity_types if name in file.mentions)
+    return tuple(notes), types
 
 
 def _languages(opened: Checkpoint, asked: list[str] | None, texts: Path | None) -> list[str]:
@@ -120,9 +126,11 @@ def _held_out(
 
 def _called(opened: Checkpoint, fold: int, written: Path | None) -> str:
     """What the fold is called in the table, with a warning where the scores on it are no test."""
-    warning = "" if unseen_fold([opened.manifest]) == fold else ", documents that it has learnt, or may have"
     if written is not None:
+        fair = notes_are_unseen(opened.manifest.training_data, written, fold)
+        warning = "" if fair else ", which it has learnt, or may have"
         return f"{WRITTEN_NOTES} notes of {written}, names and lines of fold {fold} of {N_FOLDS}{warning}"
+    warning = "" if unseen_fold([opened.manifest]) == fold else ", documents that it has learnt, or may have"
     return f"cardioccc_dev, fold {fold} of {N_FOLDS}{warning}"
 
 

@@ -82,7 +82,9 @@ def test_notes_of_a_fold_are_scored_by_the_types_that_are_annotated_in_them(
     assert [(score["entity_type"], score["gold"]) for score in written["scores"]] == [("MEDICATION", 300)]
     assert "300 notes of" in printed
     assert "names and lines of fold 2 of 5" in written["data"]
-    for wrong in ({"language": ["it"]}, {"brat": tmp_path}, {"language": None}):
+    assert LEARNT not in printed
+    assert "which it has learnt" not in printed
+    for wrong in ({"language": ["it"]}, {"brat": tmp_path}, {"language": None}, {"fold": 7}):
         with pytest.raises(SystemExit, match="2"):
             scored(two_group_checkpoint, tmp_path / "scores.json", capsys, **(options | wrong))
     told = " ".join(capsys.readouterr().err.split())

@@ -310,8 +310,10 @@ def test_a_fold_whose_texts_the_encoder_has_read_is_warned_of(
     for base in (first, second):
         with pytest.warns(UserWarning, match=f"held_out_fold 4: .*{base.name} has read its texts in pre-training"):
             check_fold_is_unseen(recipe_of(tmp_path, base, held_out_fold=4))
-    assert read_folds(grown) == {3, 4}
-    assert read_folds(ROOT / "models/encoder") == {3, 4}
+    assert read_folds(str(grown)) == {3, 4}
+    assert read_folds(str(ROOT / "models/encoder")) == {3, 4}
+    (grown / MANIFEST).write_text(json.dumps(manifest | {"base_encoder": str(grown)}), encoding="utf-8")
+    assert read_folds(str(grown)) == set()  # it names itself
 
 
 def test_new_heads_are_drawn_alike_whatever_the_seed(hub_checkpoint: Path, official_data: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from cardio_ner.document import DISEASE, MEDICATION, Document
 from cardio_ner.errors import ConfigError
 from cardio_ner.tokenization import DocumentTokenizer
 from cardio_training.dataset import IGNORED, EncodingReport
+from cardio_training.provenance import notes_are_unseen
 from cardio_training.recipe import Recipe
 from cardio_training.run import train
 from cardio_training.written import PLACE, WrittenFile, read_written, written_examples
@@ -91,12 +92,16 @@ def test_types_that_the_file_does_not_name_are_not_called_none(tokenizer: Docume
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"lines": ["Toma {DRUG}."] * 5}, r"places \['DRUG'\]: expected some of MEDICATION, dose"),
+        ({"lines": [f"Toma {n} {{DRUG}}." for n in range(5)]}, r"places \['DRUG'\]: expected some of MEDICATION, dose"),
         ({"lines": ["Toma {MEDICATION}."]}, "lines: Tuple should have at least 5 items"),
         ({"mentions": {}}, "mentions: Dictionary should have at least 1 item"),
         ({"language": "fr"}, "language fr: expected one of es, en, it"),
         ({"names": []}, "names: Extra inputs are not permitted"),
         ({"mentions": {MEDICATION: ["a", "b", "c", "d", 5]}}, "MEDICATION.4: Input should be a valid string"),
+        ({"mentions": {MEDICATION: ["a", "b", "c", "d", "A"]}}, "'a' stands there twice: expected each once"),
+        ({"mentions": {MEDICATION: ["a", "b", "c", "d", " "]}}, "MEDICATION.4: String should match pattern"),
+        ({"fillers": {MEDICATION: NAMES, "dose": NAMES}}, "MEDICATION: expected under mentions or under fillers"),
+        ({"lines": ["x {", "} y", "u {", "} v", "w"]}, "a brace that holds no place: expected them in pairs"),
     ],
 )
 def test_a_file_that_cannot_be_is_refused(changes: dict[str, object], told: str, tmp_path: Path) -> None:
@@ -108,6 +113,51 @@ def test_notes_in_a_language_of_no_use_are_refused(tokenizer: DocumentTokenizer,
     recipe = recipe_of(tmp_path, "none", languages=["it"], written=[written_file(tmp_path)])
     with pytest.raises(ConfigError, match=r"es\.yaml: notes in es: expected one of the recipe's languages, it"):
         written_examples(recipe, tokenizer, EncodingReport())
+
+
+def test_notes_that_would_teach_nothing_are_refused(tokenizer: DocumentTokenizer, tmp_path: Path) -> None:
+    groups = {"label_groups": [[DISEASE, MEDICATION]]}
+    recipe = recipe_of(tmp_path, "none", written=[written_file(tmp_path)], **groups)
+    with pytest.raises(ConfigError, match=r"mentions of MEDICATION: expected all types of a label group, DISEASE\+MED"):
+        written_examples(recipe, tokenizer, EncodingReport())
+
+
+def test_a_fold_that_there_is_not_holds_nothing_out() -> None:
+    for fold in (-1, 5):
+        with pytest.raises(ConfigError, match=f"fold {fold}: expected 0 to 4"):
+            WrittenFile.model_validate(TINY).held_out_notes(3, held_out_fold=fold, seed=0)
+
+
+def test_a_file_that_has_changed_does_not_go_on(
+    two_group_checkpoint: Path, official_data: Path, tmp_path: Path
+) -> None:
+    path = written_file(tmp_path)
+    recipe = recipe_of(tmp_path / "run", two_group_checkpoint, epochs=1, held_out_fold=None, written=[path])
+    train(recipe, data=official_data)
+    train(recipe, data=official_data)
+    begun = tmp_path / "run/run.json"
+    told = json.loads(begun.read_text(encoding="utf-8"))
+    written_file(tmp_path, language="es", mentions={MEDICATION: NAMES[::-1]})
+    with pytest.raises(ConfigError, match=r"es\.yaml has changed since: give another output"):
+        train(recipe, data=official_data)
+    older = {key: value for key, value in told["recipe"].items() if key not in ("written", "written_notes")}
+    begun.write_text(json.dumps({"recipe": older}), encoding="utf-8")
+    train(recipe_of(tmp_path / "run", two_group_checkpoint, epochs=1, held_out_fold=None), data=official_data)
+    path.unlink()
+    with pytest.raises(ConfigError, match=r"es\.yaml: cannot be read \(FileNotFoundError\)"):
+        train(recipe, data=official_data)
+
+
+def test_notes_are_unseen_where_nobody_learnt_others(tmp_path: Path) -> None:
+    path = written_file(tmp_path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    plain = {"held_out_fold": None}
+    fair = {"held_out_fold": 1, "written": {"elsewhere/es.yaml": digest}, "earlier_stage": plain | {"written": {}}}
+    assert notes_are_unseen(plain, path, 0)
+    assert notes_are_unseen(fair, path, 1)
+    assert not notes_are_unseen(fair, path, 0)
+    assert not notes_are_unseen(fair | {"written": {"es.yaml": "another"}}, path, 1)
+    assert not notes_are_unseen(plain | {"teachers": [fair | {"held_out_fold": None}]}, path, 1)
 
 
 def test_a_run_learns_them_and_says_so(two_group_checkpoint: Path, official_data: Path, tmp_path: Path) -> None:

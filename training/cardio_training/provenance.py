@@ -9,10 +9,9 @@ Contract
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -23,12 +22,15 @@ from cardio_training.dataset import EncodingReport, documents_digest
 from cardio_training.recipe import Recipe
 from cardio_training.splits import Split
 from cardio_training.starting import MANIFEST as PRETRAINING
+from cardio_training.written import digests_of
 
 CORPUS = "MultiCardioNER (10.5281/zenodo.10948354)"
 
 
-def training_data_of(recipe: Recipe, splits: Sequence[Split], report: EncodingReport) -> dict[str, Any]:
-    """What the weights of a run will have seen, as its manifest says it."""
+def training_data_of(
+    recipe: Recipe, splits: Sequence[Split], report: EncodingReport, written: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the weights of a run will have seen, as its manifest says it; `written`: the digests of files of notes."""
     earlier = _earlier_stage(recipe)
     if earlier and not recipe.epochs:
         return earlier
@@ -44,7 +46,7 @@ def training_data_of(recipe: Recipe, splits: Sequence[Split], report: EncodingRe
         **asdict(report),
         "teachers": [Checkpoint.open(teacher).manifest.training_data for teacher in recipe.teachers],
         "unlabelled": recipe.unlabelled,
-        "written": {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in recipe.written},
+        "written": dict(written),
         "earlier_stage": earlier,
     }
 
@@ -72,7 +74,7 @@ def check_fold_is_unseen(recipe: Recipe) -> None:
                 f"held_out_fold {recipe.held_out_fold}: {name} has learnt documents of it: expected a base "
                 "and teachers that held it out in every stage; set held_out_fold to null to train unscored"
             )
-    if recipe.held_out_fold in read_folds(Path(recipe.base_encoder)):
+    if recipe.held_out_fold in read_folds(recipe.base_encoder):
         warnings.warn(
             f"held_out_fold {recipe.held_out_fold}: {recipe.base_encoder} has read its texts in pre-training, without "
             "their annotation: expect scores on it somewhat above those on a fold that was not read",
@@ -80,15 +82,32 @@ def check_fold_is_unseen(recipe: Recipe) -> None:
         )
 
 
-def read_folds(base: Path) -> set[int]:
+def read_folds(base_encoder: str) -> set[int]:
     """The folds of cardioccc_dev whose texts an encoder or checkpoint has read in pre-training, as far as the folders
-    that it grew from are there."""
-    told, manifest = base / PRETRAINING, base / MANIFEST
-    if told.exists():
-        recipe = json.loads(told.read_text(encoding="utf-8"))["recipe"]
-        read = any(recipe["texts"]["cardioccc"].values())
-        return {*(recipe["cardioccc_folds"] if read else ()), *read_folds(Path(recipe["base_encoder"]))}
-    return read_folds(Path(Checkpoint.open(base).manifest.base_encoder)) if manifest.exists() else set()
+    that it grew from are there and say so."""
+    folds: set[int] = set()
+    seen: set[Path] = set()
+    folder = resolve_model(base_encoder)
+    while folder.is_dir() and folder.resolve() not in seen:
+        seen.add(folder.resolve())
+        pretrained = _told(folder / PRETRAINING).get("recipe", {})
+        if any(pretrained.get("texts", {}).get("cardioccc", {}).values()):
+            folds |= {*pretrained.get("cardioccc_folds", [])}
+        grew_from = pretrained.get("base_encoder") or _told(folder / MANIFEST).get("base_encoder")
+        folder = Path(grew_from) if grew_from else folder
+    return folds
+
+
+def _told(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def notes_are_unseen(data: dict[str, Any], written: Path, fold: int) -> bool:
+    """Whether no stage or teacher has learnt a file of notes, other than this one without the names and lines of the
+    fold."""
+    digest = digests_of([written])[str(written)]
+    learnt = [stage for stage in _stages(data, teachers=True) if stage.get("written")]
+    return all(stage["held_out_fold"] == fold and {*stage["written"].values()} == {digest} for stage in learnt)
 
 
 def unseen_fold(manifests: Sequence[Manifest]) -> int | None:
@@ -115,9 +134,13 @@ def n_teachers(data: dict[str, Any]) -> int:
     return max((len(stage.get("teachers", [])) for stage in _stages(data)), default=0)
 
 
-def _stages(data: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-    """This stage and the earlier ones, of merged parts too."""
+def _stages(data: dict[str, Any] | None, *, teachers: bool = False) -> Iterator[dict[str, Any]]:
+    """This stage and the earlier ones, of merged parts too, and of teachers if asked."""
     if data:
         yield data
-        for part in [*data.get("merged", []), data.get("earlier_stage")]:
-            yield from _stages(part)
+        for part in [
+            *data.get("merged", []),
+            *(data.get("teachers", []) if teachers else []),
+            data.get("earlier_stage"),
+        ]:
+            yield from _stages(part, teachers=teachers)

@@ -99,6 +99,8 @@ class Recipe(BaseModel):
         check_window(self.window_tokens - 2, self.training_overlap_tokens)
         if self.averaged_epochs > max(1, self.epochs):
             raise ValueError(f"averaged_epochs {self.averaged_epochs}: expected at most epochs, which is {self.epochs}")
+        if len(set(self.written)) < len(self.written):
+            raise ValueError(f"written {[str(path) for path in self.written]}: expected each once")
         if bool(self.teachers) != bool(self.unlabelled):
             raise ValueError("teachers and unlabelled: expected both or none")
         if self.labelled == "words" and self.boundaries != "word":

@@ -36,7 +36,7 @@ from cardio_training.saving import BEGUN, check_same_recipe, git_commit, keep_re
 from cardio_training.soft_labels import soft_examples
 from cardio_training.splits import Split, check_annotated, examples_of
 from cardio_training.trainer import NerTrainer, Task
-from cardio_training.written import written_examples
+from cardio_training.written import digests_of, written_examples
 
 RUN_KEYS = frozenset(Recipe.model_fields) - {"output", "report_to", "licence"}
 """What decides the weights, or which epoch's are kept."""
@@ -46,7 +46,8 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     """Run the recipe (or go on with it) and return the checkpoint's folder."""
     begun = recipe.output / BEGUN
     check_reporters(recipe.report_to)
-    check_same_recipe(recipe, begun, RUN_KEYS)
+    written = digests_of(recipe.written)
+    check_same_recipe(recipe, begun, RUN_KEYS, written)
     check_fold_is_unseen(recipe)
     set_seed(recipe.seed)
     data = data_folder(data)
@@ -58,12 +59,12 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     examples += written_examples(recipe, wrap_tokenizer(tokenizer), report)
     examples += soft_examples(recipe, wrap_tokenizer(tokenizer), data)
     trainer = _trainer(recipe, model, tokenizer, examples, splits)
-    keep_recipe(recipe, begun)
+    keep_recipe(recipe, begun, written)
     if recipe.epochs:
         trainer.train(resume_from_checkpoint=last_whole_checkpoint(recipe.output / "trainer"))
         if recipe.averaged_epochs > 1:
             average_into(model, last_epochs(recipe.output / "trainer", recipe.averaged_epochs))
-    manifest = _manifest(recipe, splits, report)
+    manifest = _manifest(recipe, splits, report, written)
     texts = {MANIFEST: manifest.model_dump_json(indent=1)}
     folder = save_fp16(recipe.output / "checkpoint", trainer.model, tokenizer, texts)
     if recipe.held_out_fold is not None:
@@ -147,7 +148,7 @@ def _collator(
     return replace(plain, change=change)
 
 
-def _manifest(recipe: Recipe, splits: Sequence[Split], report: EncodingReport) -> Manifest:
+def _manifest(recipe: Recipe, splits: Sequence[Split], report: EncodingReport, written: dict[str, str]) -> Manifest:
     """All that is known before the checkpoint is scored."""
     return Manifest(
         languages=recipe.languages,
@@ -157,7 +158,7 @@ def _manifest(recipe: Recipe, splits: Sequence[Split], report: EncodingReport) -
         boundaries=recipe.boundaries,
         tidied=recipe.tidied,
         base_encoder=recipe.base_encoder,
-        training_data=training_data_of(recipe, splits, report),
+        training_data=training_data_of(recipe, splits, report, written),
         recipe=recipe.model_dump(mode="json"),
         git_commit=git_commit(),
         licence=recipe.licence,

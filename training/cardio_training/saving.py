@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,20 +55,26 @@ def save_fp16(folder: Path, model: Any, tokenizer: PreTrainedTokenizerFast, text
     return folder
 
 
-def keep_recipe(recipe: Recipe | PretrainingRecipe, file: Path) -> None:
-    """Write down which recipe began a folder, for `check_same_recipe`."""
+def keep_recipe(recipe: Recipe | PretrainingRecipe, file: Path, digests: Mapping[str, str] | None = None) -> None:
+    """Write down which recipe began a folder, and the digests of the files that it names, for `check_same_recipe`."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"recipe": recipe.model_dump(mode="json")}, indent=1), encoding="utf-8")
+    file.write_text(
+        json.dumps({"recipe": recipe.model_dump(mode="json"), "digests": digests or {}}, indent=1), encoding="utf-8"
+    )
 
 
-def check_same_recipe(recipe: Recipe | PretrainingRecipe, file: Path, keys: frozenset[str]) -> None:
-    """Refuse to go on with what another recipe began: `file` holds the recipe of then, `keys` must be the same.
+def check_same_recipe(
+    recipe: Recipe | PretrainingRecipe, file: Path, keys: frozenset[str], digests: Mapping[str, str] | None = None
+) -> None:
+    """Refuse to go on with what another recipe began: `file` holds the recipe of then, `keys` must be the same, and so
+    must the files that it names. A key that there was not yet had its default.
 
-    Raises ConfigError naming the first key that differs; where there is no file, nothing was begun.
+    Raises ConfigError naming the first key or file that differs; where there is no file, nothing was begun.
     """
     if not file.exists():
         return
-    then: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["recipe"]
+    told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    then = json.loads(json.dumps(_defaults(recipe), default=str)) | told["recipe"]
     now = recipe.model_dump(mode="json")
     for key in sorted(keys):
         if then.get(key) != now[key]:
@@ -75,6 +82,16 @@ def check_same_recipe(recipe: Recipe | PretrainingRecipe, file: Path, keys: froz
                 f"output {recipe.output}: begun with {key} {then.get(key)!r:.60}, the recipe says {now[key]!r:.60}: "
                 "give another output, or delete this one"
             )
+    for name, digest in (digests or {}).items():
+        if told.get("digests", {}).get(name) != digest:
+            raise ConfigError(
+                f"output {recipe.output}: {name} has changed since: give another output, or delete this one"
+            )
+
+
+def _defaults(recipe: Recipe | PretrainingRecipe) -> dict[str, Any]:
+    fields = type(recipe).model_fields.items()
+    return {key: field.get_default(call_default_factory=True) for key, field in fields if not field.is_required()}
 
 
 def last_whole_checkpoint(folder: Path) -> str | None:

@@ -54,7 +54,7 @@ def write_batch(job: Job, batch_id: str, pieces: Pieces) -> None:
     """Annotate and commit one batch."""
     journal = f"{job.output}/_state/attempts/{batch_id}"
     unreadable: Counts = {}
-    why = "files that change while they are read"
+    why = ""
     for attempt in range(1, MAX_ATTEMPTS + 1):
         before = read_text(job.spark, journal) or ""
         write_text(job.spark, journal, f"{before}begun {datetime.now(UTC).isoformat(timespec='seconds')}\n")
@@ -62,6 +62,7 @@ def write_batch(job: Job, batch_id: str, pieces: Pieces) -> None:
         try:
             _attempt(job, batch_id, pieces, unreadable, careful=bool(before))
         except UnequalReaders as error:
+            why = "RowCountMismatch"
             unreadable |= dict.fromkeys(error.paths, "RowCountMismatch")
         except (Py4JJavaError, PySparkException) as error:
             why = name_of(error)

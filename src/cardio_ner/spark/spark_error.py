@@ -9,12 +9,22 @@ from pyspark.errors import PySparkException
 
 SparkError: TypeAlias = Py4JJavaError | PySparkException
 
+DEAD_WORKER = "Python worker exited unexpectedly"
+"""Spark's words where a worker was killed; what it finds then, an end of a stream, begins the chain."""
+LONGEST_CHAIN = 50
+"""Java lets causes go round in circles."""
+
 
 def name_of(error: SparkError) -> str:
-    """Spark's condition, or the class of the exception that began it: `EOFException`, not its `SparkException`."""
+    """Spark's condition, or the class of the exception that began it: `EOFException`, not its `SparkException`; of a
+    worker that was killed `WorkerDied`."""
     if isinstance(error, Py4JJavaError):
         exception = error.java_exception
-        while (cause := exception.getCause()) is not None:
+        for _ in range(LONGEST_CHAIN):
+            if str(exception.getMessage()).startswith(DEAD_WORKER):
+                return "WorkerDied"
+            if (cause := exception.getCause()) is None:
+                break
             exception = cause
         return str(exception.getClass().getSimpleName())
     return error.getCondition() or type(error).__name__
