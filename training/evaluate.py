@@ -63,13 +63,12 @@ def main(
             tagger = dataclasses.replace(tagger, tidied=tidied)
         scores: list[TaskScore] = []
         for code in languages:
-            gold, types = (
-                _gold(opened, code, brat)
-                if brat is not None
-                else _notes(opened, code, fold, written)
-                if written is not None
-                else _held_out(opened, code, fold, data)
-            )
+            if brat is not None:
+                gold, types = _gold(opened, code, brat)
+            elif written is not None:
+                gold, types = _notes(opened, code, fold, written)
+            else:
+                gold, types = _held_out(opened, code, fold, data)
             found = list(tagger.tag(gold))
             scores += score_documents(tagger, gold, found, types)
             if by_shape:

@@ -63,7 +63,7 @@ def write_batch(job: Job, batch_id: str, pieces: Pieces) -> None:
             _attempt(job, batch_id, pieces, unreadable, careful=bool(before))
         except UnequalReaders as error:
             why = "RowCountMismatch"
-            unreadable |= dict.fromkeys(error.paths, "RowCountMismatch")
+            unreadable |= dict.fromkeys(error.paths, why)
         except (Py4JJavaError, PySparkException) as error:
             why = name_of(error)
             job.log(f"batch {batch_id}: attempt {attempt} stopped: {why}")
