@@ -21,6 +21,10 @@ def main(
     twin: Annotated[
         Path | None, typer.Option(help="For one that learnt every document: the checkpoint made alike that is scored")
     ] = None,
+    before: Annotated[
+        Path | None,
+        typer.Option(help="Where no twin has had its last stage: the checkpoint before that stage, with its scores"),
+    ] = None,
     recipe: Annotated[
         Path | None, typer.Option(help="The recipe that the card names; default: conf/training/LANGUAGE.yaml")
     ] = None,
@@ -37,6 +41,7 @@ def main(
                 target,
                 recipe_file=str(recipe or Path("conf/training") / f"{what}.yaml"),
                 twin=twin,
+                before=before,
             )
     typer.echo(f"shipped: {target}")
 

@@ -108,6 +108,46 @@ def test_one_that_learnt_every_document_ships_with_the_scores_and_temperatures_o
     assert not (tmp_path / "new").exists()
 
 
+def test_one_whose_last_stage_no_twin_has_had_ships_with_the_scores_of_what_it_grew_from(
+    two_group_checkpoint: Path, tmp_path: Path
+) -> None:
+    learnt = STAGE | {"held_out_fold": None}
+    common = {"languages": ["es"], "recipe": RECIPE, "git_commit": "c0ffee"}
+    scores = SCORES | {"measured_on": "m0123456789abcdef", "held_out_fold": 0, "kept_epoch": "best"}
+    before = changed(
+        two_group_checkpoint, tmp_path / "b", training_data=learnt, dev_scores=scores, temperatures=[1.5, 1.2], **common
+    )
+    last = learnt | {"base_encoder": "runs/es", "sha256": "f" * 16, "earlier_stage": learnt}
+    whole = changed(two_group_checkpoint, tmp_path / "whole", training_data=last, overlap_tokens=4, **common)
+    ship(whole, tmp_path / "es", recipe_file="conf/training/es-notes.yaml", before=before)
+    shipped = Checkpoint.open(tmp_path / "es")
+    told = {"before_last_stage": Checkpoint.open(before).model_id, "overlap_tokens": 8}
+    assert shipped.manifest.dev_scores == scores | told
+    assert (shipped.manifest.temperatures, shipped.manifest.overlap_tokens) == ((1.5, 1.2), 4)
+    card = (shipped.folder / "README.md").read_text(encoding="utf-8").replace("\n", " ")
+    said = "and without the last stage of training, which no twin has had"
+    assert "twin, model `m0123456789abcdef`: made alike" in card
+    assert f"at the epoch with the best scores on it, {said}" in card
+    assert "windows that overlap by 8 tokens. The fold also chose" in card
+    own = changed(two_group_checkpoint, tmp_path / "own", training_data=STAGE, dev_scores=SCORES, **common)
+    grown = changed(two_group_checkpoint, tmp_path / "grown", training_data=last | {"earlier_stage": STAGE}, **common)
+    ship(grown, tmp_path / "two" / "es", recipe_file="", before=own)
+    told = Checkpoint.open(tmp_path / "two" / "es").manifest.dev_scores
+    assert (told["measured_on"], told["held_out_fold"]) == (Checkpoint.open(own).model_id, 0)
+    unscored = changed(before, tmp_path / "unscored", dev_scores={})
+    learnt_it = changed(before, tmp_path / "learnt", dev_scores=SCORES)
+    other = changed(packaged_model("en"), tmp_path / "other", training_data=learnt, dev_scores=scores)
+    for folder, complaint in (
+        (unscored, "expected one with scores"),
+        (learnt_it, "expected one with scores"),
+        (own, "did not grow from it"),
+        (other, "expected the label groups of"),
+    ):
+        with pytest.raises(ConfigError, match=complaint):
+            ship(whole, tmp_path / "new" / "es", recipe_file="", before=folder)
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_card_names_the_encoder_of_the_first_stage_and_the_texts_that_teachers_labelled(
     two_group_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -42,12 +42,13 @@ TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
 ENCODER_TEMPLATE = Path(__file__).with_name("encoder_card.md.jinja")
 
 
-def ship(source: Path, target: Path, *, recipe_file: str, twin: Path | None = None) -> None:
+def ship(source: Path, target: Path, *, recipe_file: str, twin: Path | None = None, before: Path | None = None) -> None:
     """Copy the checkpoint's files to `target`, which is called by its language, and write its README.md.
 
     A checkpoint that learnt every document cannot be scored: it gets the scores and temperatures of its twin, which was
-    made alike but held a fold out. Raises ConfigError if it is of another language, too large, has no scores, or
-    the twin is of another kind.
+    made alike but held a fold out; or, where no twin has had its last stage, those of the checkpoint `before` that
+    stage, and the card says so. Raises ConfigError if it is of another language, too large, has no scores, or the twin
+    is of another kind.
     """
     checkpoint = Checkpoint.open(source)
     if target.name not in checkpoint.manifest.languages:
@@ -56,7 +57,11 @@ def ship(source: Path, target: Path, *, recipe_file: str, twin: Path | None = No
             f"{source}: trained on {known}, and {target.name} is asked for: expected a checkpoint of that language; "
             "give another --source"
         )
-    manifest = checkpoint.manifest if twin is None else _scored_by(checkpoint, Checkpoint.open(twin))
+    manifest = checkpoint.manifest
+    if twin is not None:
+        manifest = _scored_by(checkpoint, Checkpoint.open(twin))
+    elif before is not None:
+        manifest = _scored_before(checkpoint, Checkpoint.open(before))
     if not manifest.dev_scores.get("strict_f1"):
         raise ConfigError(
             f"{source}: no scores, as of one that learnt every document: expected --twin, made alike but scored"
@@ -79,6 +84,22 @@ def _scored_by(checkpoint: Checkpoint, twin: Checkpoint) -> Manifest:
     kept = twin.manifest.training_data.get("kept_epoch", "best")  # before it was written down, all kept the best
     scores = twin.manifest.dev_scores | {"measured_on": twin.model_id, "held_out_fold": fold, "kept_epoch": kept}
     return checkpoint.manifest.model_copy(update={"dev_scores": scores, "temperatures": twin.manifest.temperatures})
+
+
+def _scored_before(checkpoint: Checkpoint, before: Checkpoint) -> Manifest:
+    """The checkpoint's manifest with the scores and temperatures of what it grew from, be they a twin's or its own."""
+    scores, fold = before.manifest.dev_scores, unseen_fold([before.manifest])
+    if not scores.get("strict_f1") or ("measured_on" not in scores and fold is None):
+        raise ConfigError(f"{before.folder}: expected one with scores on a fold that it or its twin has not learnt")
+    if checkpoint.manifest.training_data.get("earlier_stage") != before.manifest.training_data:
+        raise ConfigError(f"{before.folder}: {checkpoint.folder} did not grow from it: expected its base_encoder")
+    if checkpoint.manifest.label_groups != before.manifest.label_groups:
+        raise ConfigError(
+            f"{before.folder}: expected the label groups of {checkpoint.folder}: its scores are of others"
+        )
+    own = {"measured_on": before.model_id, "held_out_fold": fold}
+    told = own | scores | {"before_last_stage": before.model_id, "overlap_tokens": before.manifest.overlap_tokens}
+    return checkpoint.manifest.model_copy(update={"dev_scores": told, "temperatures": before.manifest.temperatures})
 
 
 def ship_encoder(source: Path, target: Path) -> None:
