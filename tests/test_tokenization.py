@@ -62,10 +62,19 @@ def metaspace() -> Tokenizer:
     return backend
 
 
+def bare_metaspace() -> Tokenizer:
+    """The same with every run of spaces left as it is: a text may end in a mark of its own."""
+    backend = metaspace()
+    backend.normalizer = None
+    backend.pre_tokenizer = Metaspace()
+    return backend
+
+
 BACKENDS = {
     "es": Tokenizer.from_file(str(packaged_model("es") / "tokenizer.json")),
     "byte-level": byte_level(),
     "metaspace": metaspace(),
+    "bare metaspace": bare_metaspace(),
 }
 
 
@@ -201,13 +210,20 @@ def test_a_text_without_any_space_stays_whole(tokenizer: DocumentTokenizer) -> N
     assert tokens.ends[-1] == 60_000
 
 
-def test_texts_of_a_batch_do_not_touch_each_other(tokenizer: DocumentTokenizer) -> None:
-    texts = ["dolor agudo", "", "aspirina 100 mg/día " * 2000, "ao\u0301rtica"]
-    for text, tokens in zip(texts, tokenizer(texts), strict=True):
-        alone = tokenizer([text])[0]
+@settings(max_examples=50, deadline=None)
+@given(more=st.lists(awkward_texts, max_size=4))
+@pytest.mark.parametrize("name", ["tiny", "es", "byte-level", "metaspace", "bare metaspace"])
+def test_texts_of_a_batch_do_not_touch_each_other(tokenizer: DocumentTokenizer, name: str, more: list[str]) -> None:
+    backend = tokenizer.backend if name == "tiny" else BACKENDS[name]
+    company = DocumentTokenizer(backend, (), (), 0)
+    texts = ["dolor agudo\n", " ", "", "dolor ", "aspirina 100 mg/día " * 500, "ao\u0301rtica\r\n", *more, "fin"]
+    for text, tokens in zip(texts, company(texts), strict=True):
+        alone = DocumentTokenizer(backend, (), (), 0)([text])[0]
+        assert len(tokens) == len(alone)
         assert (tokens.ids == alone.ids).all()
         assert (tokens.starts == alone.starts).all()
         assert (tokens.ends == alone.ends).all()
+        assert tokens.ids.tolist() == backend.encode(text, add_special_tokens=False).ids
 
 
 def test_padding_and_truncation_of_tokenizer_json_are_off(two_group_checkpoint: Path) -> None:

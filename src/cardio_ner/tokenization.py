@@ -58,12 +58,9 @@ class DocumentTokenizer:
         """The tokens of each text."""
         parts: list[list[Tokens]] = [[] for _ in texts]
         for segment in _segments(texts):
-            chunks = [self._chunks(texts[text][start:end]) for text, start, end in segment]
-            tokens = self._table.tokens([chunk for its in chunks for chunk in its])
-            borders = np.cumsum([0, *(end - start for _, start, end in segment)])
-            cuts = np.searchsorted(tokens.starts, borders)
-            for (text, start, _), border, first, last in zip(segment, borders, cuts, cuts[1:], strict=False):
-                parts[text].append(tokens[first:last].moved(start - border))
+            tokens = self._table.tokens([self._chunks(texts[text][start:end]) for text, start, end in segment])
+            for (text, start, _), its in zip(segment, tokens, strict=True):
+                parts[text].append(its.moved(start))
         return [join(its) for its in parts]
 
     def _chunks(self, piece: str) -> list[str]:
@@ -77,7 +74,7 @@ def _reads_words_apart(backend: Tokenizer) -> bool:
     if backend.pre_tokenizer is None or any(token.rstrip or re.search(r"\s", token.content) for token in added):
         return False
     table = WordTable(backend)
-    apart, whole = table.tokens(_WORDS.findall(_TRIAL)), table.tokens([_TRIAL])
+    apart, whole = table.tokens([_WORDS.findall(_TRIAL), [_TRIAL]])
     return all(
         np.array_equal(getattr(apart, name), getattr(whole, name)) for name in ("ids", "starts", "ends", "begins_word")
     )

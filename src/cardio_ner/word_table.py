@@ -77,24 +77,30 @@ class WordTable:
         self._counts = np.empty(0, dtype=np.int64)
         self._known = _tokens([])
 
-    def tokens(self, chunks: Sequence[str]) -> Tokens:
-        """The tokens of the text that is these chunks, end to end."""
+    def tokens(self, texts: Sequence[Sequence[str]]) -> list[Tokens]:
+        """The tokens of each text; a text is its chunks, end to end."""
+        chunks = [chunk for its in texts for chunk in its]
+        widths = np.fromiter(map(len, chunks), dtype=np.int64, count=len(chunks))
         with self._lock:
-            return self._look_up(chunks)
+            tokens, counts = self._look_up(chunks, widths)
+        ends = np.cumsum([0, *map(len, texts)])
+        cuts = np.append(0, np.cumsum(counts))[ends]  # by number: at a border a token without width is of either text
+        borders = np.append(0, np.cumsum(widths))[ends]
+        return [tokens[first:last].moved(-by) for first, last, by in zip(cuts, cuts[1:], borders, strict=False)]
 
-    def _look_up(self, chunks: Sequence[str]) -> Tokens:
+    def _look_up(self, chunks: Sequence[str], widths: Places) -> tuple[Tokens, Places]:
+        """The tokens of all chunks, of so many characters, end to end; and how many each has."""
         if self._chars > MAX_CHARS:
             self._empty()
         unknown = list(set(chunks) - self._rows.keys())
         if unknown:
             self._learn(unknown)
         rows = np.fromiter(map(self._rows.__getitem__, chunks), dtype=np.int64, count=len(chunks))
-        widths = np.fromiter(map(len, chunks), dtype=np.int64, count=len(chunks))
         first = np.cumsum(self._counts) - self._counts
         counts = self._counts[rows]
         before = np.cumsum(counts) - counts
         places = np.arange(counts.sum()) + np.repeat(first[rows] - before, counts)
-        return self._known[places].moved(np.repeat(np.cumsum(widths) - widths, counts))
+        return self._known[places].moved(np.repeat(np.cumsum(widths) - widths, counts)), counts
 
     def _learn(self, chunks: list[str]) -> None:
         encodings = self._backend.encode_batch(chunks, add_special_tokens=False)
