@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
@@ -67,7 +68,8 @@ def test_the_query_with_the_function_runs(spark: SparkSession) -> None:
 
 
 def test_the_copy_into_a_lake_adds_each_committed_batch_once(spark: SparkSession, out: Path) -> None:
-    """Into plain tables: the statements are any format's, its transactions are its own."""
+    """Into plain tables: the statements are any format's, its transactions are its own. A kept column came later, and
+    stands last there, before `batch_id` here."""
     statements = [statement for statement in "".join(blocks(PAGE, "sql lake")).split(";\n") if statement]
     spark.sql("CREATE DATABASE lake")
     catalog.open_tables(spark, str(out))
@@ -76,8 +78,9 @@ def test_the_copy_into_a_lake_adds_each_committed_batch_once(spark: SparkSession
     for statement in statements[:1]:  # ended between the two
         spark.sql(statement)
     for day in (1, 2, 2):
-        if day == 2:
-            write_documents(out, document("9", "b2-0", at=2))
+        if day == 2 and len(list((out / "documents").iterdir())) == 1:
+            spark.sql("ALTER TABLE lake.documents ADD COLUMNS (ward string)")
+            write_documents(out, document("9", "b2-0", at=2, ward="7A"), kept=pa.schema([("ward", pa.string())]))
             write_spans(out, span("9", "b2-0", "Fiebre"), span("9", "b3-0", "never committed"))
         catalog.open_tables(spark, str(out))
         for statement in statements:
@@ -86,6 +89,9 @@ def test_the_copy_into_a_lake_adds_each_committed_batch_once(spark: SparkSession
         ids = {table: [row.doc_id for row in rows] for table, rows in lake.items()}
         more = ["9"] * (day == 2)
         assert sorted(ids["documents"]) == ["7", "8", *more]
+        assert [(row.batch_id, row.ward) for row in lake["documents"] if row.doc_id == "9"] == [("b2-0", "7A")] * len(
+            more
+        )
         assert sorted(ids["spans"]) == ["7", "7", *more]
 
 

@@ -19,6 +19,11 @@ def read_config(path: Path | None, model: type[Config], overrides: dict[str, Any
 
     `example` names a file that shows how it is done. Raises ConfigError naming the key, what was expected, what came.
     """
+    return checked(path, model, read_values(path, example=example), overrides)
+
+
+def read_values(path: Path | None, *, example: str) -> dict[str, Any]:
+    """The values of a YAML file as they stand there; none without a file. Raises ConfigError."""
     values: Any = {}
     if path is not None:
         try:
@@ -31,6 +36,11 @@ def read_config(path: Path | None, model: type[Config], overrides: dict[str, Any
             raise ConfigError(f"{path}: not YAML: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values, as in {example}")
+    return values
+
+
+def checked(path: Path | None, model: type[Config], values: dict[str, Any], overrides: dict[str, Any]) -> Config:
+    """The values of that file with `overrides` on top, as `model`. Raises ConfigError."""
     try:
         return model.model_validate(_overridden(values, overrides))
     except ValidationError as error:

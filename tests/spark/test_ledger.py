@@ -35,6 +35,9 @@ def test_partitions_of_batches_without_documents_are_swept(spark: SparkSession, 
     for folder in kept + orphans:
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "part-0.parquet").touch()
+    kept += ["inputs/ward1", "spans/mine/of/2023", "documents/2023"]  # somebody's own
+    for folder in kept[3:]:
+        (tmp_path / folder).mkdir(parents=True)
     sweep(spark, str(tmp_path))
     assert all((tmp_path / folder).exists() for folder in kept)
     assert not any((tmp_path / folder).exists() for folder in orphans)

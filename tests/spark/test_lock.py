@@ -53,6 +53,27 @@ def test_the_lock_of_a_process_that_is_gone_is_taken_over(spark: SparkSession, t
         assert json.loads((tmp_path / "_lock").read_text())["pid"] == os.getpid()
 
 
+def test_a_process_that_this_user_cannot_see_is_judged_by_its_heartbeat(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/proc mounted with hidepid, and the lock another user's."""
+    real = Path.read_text
+
+    def hidden(self: Path, *arguments: str, **options: str) -> str:
+        if self == Path("/proc/1/stat"):
+            raise PermissionError(self)
+        return real(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "read_text", hidden)
+    lock = forge(tmp_path, **place(), pid=1, process_started="17")
+    with pytest.raises(LockError, match="held by run other"):
+        output_lock(spark, str(tmp_path)).__enter__()
+    long_ago = time.time() - STALE_SECONDS - 5
+    os.utime(lock, (long_ago, long_ago))
+    with output_lock(spark, str(tmp_path)):
+        pass
+
+
 @pytest.mark.parametrize("elsewhere", [{"boot": "another"}, {"pid_namespace": "pid:[1]"}, {"boot": None}])
 def test_a_pid_says_nothing_where_only_the_hosts_name_is_the_same(
     spark: SparkSession, tmp_path: Path, elsewhere: dict[str, str | None]

@@ -159,6 +159,25 @@ def test_an_output_that_is_no_folder_or_cannot_be_one_is_refused(spark: SparkSes
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "notes.jsonl"]
 
 
+@pytest.mark.parametrize("theirs", ["inputs/ward1/a.txt", "documents/a.txt", "spans/old/es/a.txt", "inputs/a.txt"])
+def test_an_output_that_holds_somebodys_files_where_the_tables_go_is_refused_and_keeps_them(
+    spark: SparkSession, tmp_path: Path, theirs: str
+) -> None:
+    note = tmp_path / "project" / theirs
+    note.parent.mkdir(parents=True)
+    note.write_text("Toma enalapril.")
+    elsewhere = tmp_path / "elsewhere/es"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "b.txt").write_text("Toma aspirina.")
+    top = "/".join(theirs.split("/")[:2])
+    with pytest.raises(InputError, match=rf"{top} in it is of no run of this job: expected a folder of its own"):
+        annotate(spark, str(elsewhere), str(tmp_path / "project"), Settings(language="es"))
+    with pytest.raises(InputError, match=r"lies in .*/project/.*, a folder of the output's: expected another output"):
+        annotate(spark, str(note.parent), str(tmp_path / "project"), Settings(language="es"))
+    assert note.read_text() == "Toma enalapril."
+    assert [path for path in (tmp_path / "project").rglob("*") if path.is_file()] == [note]
+
+
 def test_a_first_run_without_any_mention_leaves_readable_empty_tables(spark: SparkSession, tmp_path: Path) -> None:
     notes, output = tmp_path / "notes.jsonl", tmp_path / "out"
     notes.write_text(json.dumps({"doc_id": "a", "language": "xx", "text": "…"}) + "\n")

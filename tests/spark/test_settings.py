@@ -63,6 +63,35 @@ def test_a_preset_names_the_columns_unless_they_are_named() -> None:
     assert read_settings(None, {"preset": "fhir"}).input_format == "fhir"
 
 
+def test_a_preset_wins_over_the_defaults_that_a_copied_file_spells_out(tmp_path: Path) -> None:
+    copied = Path("conf/annotate.yaml").read_text(encoding="utf-8")
+    (tmp_path / "copy.yaml").write_text(copied, encoding="utf-8")
+    (tmp_path / "preset.yaml").write_text(copied.replace("preset: null", "preset: omop-note"), encoding="utf-8")
+    (tmp_path / "own.yaml").write_text("preset: omop-note\nid_column: my_id\n", encoding="utf-8")
+    named = read_settings(tmp_path / "copy.yaml", {"preset": "omop-note"})
+    assert named == read_settings(tmp_path / "preset.yaml", {}) == read_settings(None, {"preset": "omop-note"})
+    assert read_settings(tmp_path / "copy.yaml", {"preset": "fhir"}).input_format == "fhir"
+    assert read_settings(tmp_path / "own.yaml", {}).id_column == "my_id"
+    told = read_settings(tmp_path / "copy.yaml", {"preset": "omop-note", "language_column": "language"})
+    assert (told.id_column, told.language_column) == ("note_id", "language")
+    assert read_settings(tmp_path / "copy.yaml", {}) == Settings()
+
+
+def test_a_preset_that_reads_languages_otherwise_is_another_stream() -> None:
+    columns = {"id_column": "note_id", "text_column": "note_text", "language_column": "language_concept_id"}
+    by_hand, by_preset = Settings(**columns), Settings(preset="omop-note")
+    assert stream_of("in", by_hand, {}) != stream_of("in", by_preset, {})
+    assert stream_of("in", Settings(preset="fhir"), {}) == stream_of("in", Settings(input_format="fhir"), {})
+
+
+@pytest.mark.parametrize(
+    ("told", "n_files", "allowed"),
+    [("10%", 1, 1), ("10%", 8, 7), ("10%", 13, 10), ("10%", 200, 20), ("100%", 8, 8), ("3", 8, 3), ("8", 8, 7)],
+)
+def test_of_several_files_not_all_may_be_unreadable(told: str, n_files: int, allowed: int) -> None:
+    assert Settings(max_failures=told).files_allowed(n_files) == allowed
+
+
 @pytest.mark.parametrize(
     ("told", "n_rows", "allowed"),
     [("5", 1000, 5), ("0", 9, 0), ("10%", 1000, 100), ("10%", 3, 10), ("0.5%", 10_000, 50)],

@@ -441,6 +441,32 @@ def test_a_partition_that_lies_elsewhere_is_read_and_partitions_keep_their_type(
     assert sorted((row.doc_id, row.ward) for row in rows) == [("a", "04"), ("b", "9B")]
 
 
+def test_a_partition_that_was_dropped_is_not_read_though_its_files_stay(
+    spark: SparkSession, tmp_path: Path, tables: str
+) -> None:
+    name, folder = f"{tables}.consented", tmp_path / "consented"
+    spark.sql(
+        f"CREATE TABLE {name} (doc_id string, text string, consent string) USING parquet PARTITIONED BY (consent) "
+        f"LOCATION '{folder}'"
+    )
+    spark.sql(f"INSERT INTO {name} VALUES ('a', 'Tos', 'given'), ('b', 'Fiebre', 'withdrawn')")
+    assert isinstance(open_table(spark, name, Settings()), FileSource)
+    spark.sql(f"ALTER TABLE {name} DROP PARTITION (consent='withdrawn')")
+    assert len(list(folder.rglob("*.parquet"))) == 2
+    source = open_table(spark, name, Settings())
+    assert [row.doc_id for row in source.rows(list(source.listing())).collect()] == ["a"]
+
+
+def test_old_files_below_a_tables_folder_are_not_the_tables(spark: SparkSession, tmp_path: Path, tables: str) -> None:
+    name, folder = f"{tables}.plain", tmp_path / "plain"
+    spark.sql(f"CREATE TABLE {name} (doc_id string, text string) USING parquet LOCATION '{folder}'")
+    spark.sql(f"INSERT INTO {name} VALUES ('a', 'Tos')")
+    assert isinstance(open_table(spark, name, Settings()), FileSource)
+    spark.createDataFrame([("old", "Fiebre")], "doc_id string, text string").write.parquet(str(folder / "backup"))
+    source = open_table(spark, name, Settings())
+    assert [row.doc_id for row in source.rows(list(source.listing())).collect()] == ["a"]
+
+
 def test_a_column_that_a_table_got_later_is_read(spark: SparkSession, tables: str) -> None:
     name = f"{tables}.notes"
     spark.sql(f"CREATE TABLE {name} (doc_id string, text string) USING parquet")

@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 
 from cardio_ner.errors import AccountError, FailureError, InputError, LockError
 from cardio_ner.report.tables import open_tables
-from cardio_ner.spark import batch, pipeline
+from cardio_ner.spark import batch, pipeline, stream
 from cardio_ner.spark.account import RunAccount
 from cardio_ner.spark.hadoop import File
 from cardio_ner.spark.pipeline import annotate
@@ -410,11 +410,54 @@ def test_a_batch_whose_files_are_mostly_unreadable_is_a_run_that_goes_wrong(
 ) -> None:
     names = [write(folder / f"{i}.jsonl", [i]).name for i in range(13)]
     break_reading(monkeypatch, *names[:11])
-    with pytest.raises(FailureError, match=r"11 of 13 rows failed \(AccessDenied\), 10 may"):
+    with pytest.raises(FailureError, match=r"11 of 13 files could not be read \(AccessDenied\), 10 may"):
         run()
     assert not (tmp_path / "out/documents").exists()
     assert run(max_failures="11").outcomes() == {"annotated": 2, "unreadable_file": 11}
     assert run(retry=True).outcomes() == {"unreadable_file": 11}
+
+
+def test_files_none_of_which_can_be_read_are_not_rejected_one_by_one(
+    run: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Credentials that have expired: ten failures may be, but a batch has fewer files than ten."""
+    names = [write(folder / f"{i}.jsonl", range(3)).name for i in range(4)]
+    with monkeypatch.context() as patched:
+        break_reading(patched, *names)
+        with pytest.raises(FailureError, match=r"4 of 4 files could not be read \(AccessDenied\), 3 may"):
+            run()
+        assert not (tmp_path / "out/documents").exists()
+    assert run().outcomes() == {"annotated": 12}
+
+
+def test_a_failed_document_that_came_twice_is_retried_in_each_of_its_files(run: Any, folder: Path) -> None:
+    """Yesterday's export and today's: both have the record that failed."""
+    broken = "X,uno,dos\n"
+    (folder / "a.csv").write_text(f"doc_id,text\n{broken}Y,uno,tres\nZ,Toma enalapril.\n", encoding="utf-8")
+    language = {"language": "es"}
+    assert run(**language).outcomes() == {"annotated": 1, "failed": 2}
+    (folder / "b.csv").write_text(f"doc_id,text\n{broken}", encoding="utf-8")
+    assert run(**language).outcomes() == {"failed": 1}
+    assert run(retry=True, **language).outcomes() == {"failed": 2}
+    assert run(retry=True, **language).outcomes() == {"failed": 2}
+
+
+def test_a_file_that_goes_while_the_stream_lists_it_stops_nothing(
+    run: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even one that is no input: an upload that is renamed when it is whole."""
+    write(folder / "a.jsonl", range(2))
+    part = folder / "b.jsonl.part"
+    part.write_text("half", encoding="utf-8")
+    real = stream._told
+
+    def told(job: Any, listing: DataFrame) -> list[File]:
+        part.unlink(missing_ok=True)
+        return real(job, listing)
+
+    monkeypatch.setattr(stream, "_told", told)
+    assert run().outcomes() == {"annotated": 2}
+    assert run().outcomes() == {}
 
 
 def test_a_query_that_spark_cannot_analyse_is_not_the_fault_of_the_files(
@@ -428,15 +471,20 @@ def test_a_query_that_spark_cannot_analyse_is_not_the_fault_of_the_files(
     assert not (tmp_path / "out/documents").exists()
 
 
-def test_a_stream_with_many_files_leaves_what_is_too_many_for_one_batch_to_the_next(
-    run: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_many_files_of_one_trigger_are_several_batches_and_the_latest_text_stays_the_latest(
+    run: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cardio_ner.spark.ledger.MAX_FILES", 3)
-    for i in range(8):
-        write(folder / f"{i}.jsonl", [i])
-    account = run()
-    assert account.outcomes() == {"annotated": 8}
-    assert [batch.n_rows for batch in account.batches] == [3, 3, 2]
+    size = 0
+    for i in range(8):  # the first trigger takes five of them
+        size = write(folder / f"{i}.jsonl", ["X", f"{i}"], text=f"Texto número {i}.", age=80 - 10 * i).stat().st_size
+    account = run(batch_bytes=5 * size)
+    assert account.outcomes() == {"annotated": 16}
+    assert [batch.n_rows for batch in account.batches] == [6, 4, 6]
+    (latest,) = open_tables(tmp_path / "out").execute(
+        "SELECT source_file FROM documents_current WHERE doc_id = 'X'"
+    ).fetchone() or (None,)
+    assert str(latest).endswith("/7.jsonl")
     assert run().outcomes() == {}
 
 
@@ -510,3 +558,25 @@ def test_a_view_is_read_in_chunks_and_a_parquet_table_as_files(
     assert {row.path.split("#")[0] for row in read_inputs(spark, str(tmp_path / "out")).collect()} == {
         "table:notes_view"
     }
+
+
+def test_a_pass_over_a_table_that_was_interrupted_is_ended_and_another_reads_the_table_as_it_is(
+    spark: SparkSession, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = "doc_id string, text string, language string"
+    rows = [(f"n{i}", TEXT, "es") for i in range(12)]
+    spark.createDataFrame(rows[:10], schema).createOrReplaceTempView("growing")
+    one_chunk = settings.model_copy(update={"table_chunks": 1})
+
+    def killed(*_: object) -> None:
+        raise RuntimeError("killed after the last commit")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stream, "remove", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            annotate(spark, "growing", str(tmp_path / "out"), one_chunk, is_table=True)
+    spark.createDataFrame(rows, schema).createOrReplaceTempView("growing")
+    account = annotate(spark, "growing", str(tmp_path / "out"), one_chunk, is_table=True)
+    assert account.outcomes() == {"annotated": 2, "unchanged": 10}
+    again = annotate(spark, "growing", str(tmp_path / "out"), one_chunk, is_table=True)
+    assert again.outcomes() == {"unchanged": 12}

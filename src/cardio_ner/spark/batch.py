@@ -83,13 +83,15 @@ def _attempt(job: Job, batch_id: str, pieces: Pieces, unreadable: Counts, *, car
     counts = job.source.counts([f for f in pieces.files if f.path not in unreadable]) | unreadable
     readable = [file for file in pieces.files if isinstance(counts[file.path], int)]
     bad = [file for file in pieces.files if isinstance(counts[file.path], str)]
+    if not pieces.retried:
+        _check_files(job, batch_id, [str(counts[file.path]) for file in bad], len(pieces.files))
     parts = [_quarantined(job, bad, counts)] if bad or not readable else []
     job.meter.begin(_expected(counts, pieces), job.source.n_bytes(pieces.files))
     if readable:
         n_bytes = max(job.source.n_bytes(readable), ROW_BYTES * _expected(counts, pieces))
         rows = job.source.rows(readable)
         if pieces.only is not None:
-            rows = rows.join(pieces.only, ["doc_id", "text_sha256"], "left_semi")
+            rows = rows.join(pieces.only, ["doc_id", "text_sha256", "source_file"], "left_semi")
         parts.append(annotate_rows(job, batch_id, rows, n_bytes=n_bytes, careful=careful))
     staged = stage(reduce(DataFrame.unionByName, parts), job.output, batch_id)
     writes = _writes(job, batch_id, staged, pieces, counts)
@@ -111,6 +113,17 @@ def _quarantined(job: Job, files: Sequence[File], counts: Counts) -> DataFrame:
         for file in files
     ]
     return job.spark.createDataFrame(rows, schema)
+
+
+def _check_files(job: Job, batch_id: str, error_types: Sequence[str], n_files: int) -> None:
+    """Raises FailureError where so many files cannot be read that the cause is not in them."""
+    allowed = job.settings.files_allowed(n_files)
+    if len(error_types) > allowed:
+        raise FailureError(
+            f"batch {batch_id}: {len(error_types)} of {n_files} files could not be read "
+            f"({', '.join(sorted(set(error_types)))}), {allowed} may: nothing of it was committed; mend the cause "
+            "(credentials, a store that is down), or raise --max-failures"
+        )
 
 
 def _check(job: Job, account: BatchAccount, counts: Counts, pieces: Pieces, readable: Sequence[File]) -> None:

@@ -24,9 +24,6 @@ from cardio_ner.spark.hadoop import File, literal
 from cardio_ner.spark.settings import Settings
 from cardio_ner.spark.spark_error import name_of
 
-PARTITIONED = "# Partition Information"
-"""What DESCRIBE TABLE says of a table whose columns are folders."""
-
 
 def columns_of(
     spark: SparkSession, folder: str, input_format: str, some: Sequence[File], settings: Settings
@@ -111,9 +108,10 @@ def spelled(settings: Settings, names: Sequence[str]) -> Settings:
     return settings.model_copy(update=found | {"keep": keep, "language_column": given and there(given)})
 
 
-def all_below(files: Iterable[str], folder: str) -> bool:
-    """Do all files, as Spark writes their URIs, lie in the folder? (A table's partitions may lie anywhere.)"""
-    return all(_plain(unquote(file)).startswith(f"{_plain(folder)}/") for file in files)
+def same_files(uris: Iterable[str], paths: Iterable[str]) -> bool:
+    """Are a table's files, as Spark writes their URIs, those of its folder? (Partitions may lie anywhere, and those
+    that were dropped leave their files.)"""
+    return {_plain(unquote(uri)) for uri in uris} == {_plain(path) for path in paths}
 
 
 def _plain(path: str) -> str:

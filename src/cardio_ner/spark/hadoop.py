@@ -79,6 +79,15 @@ def folders_in(spark: SparkSession, path: str) -> list[str]:
     return sorted(str(s.getPath().getName()) for s in file_system.listStatus(hadoop_path) if s.isDirectory())
 
 
+def names_in(spark: SparkSession, path: str) -> list[str]:
+    """The names of files and folders in a folder, hidden ones left out; none where it does not exist."""
+    hadoop_path, file_system = hadoop_path_of(spark, path)
+    if not file_system.exists(hadoop_path):
+        return []
+    names = (str(status.getPath().getName()) for status in file_system.listStatus(hadoop_path))
+    return sorted(name for name in names if not name.startswith(HIDDEN))
+
+
 def make_folder(spark: SparkSession, path: str) -> bool:
     """Make a folder and its parents, where they are not there yet; is it there now?"""
     hadoop_path, file_system = hadoop_path_of(spark, path)

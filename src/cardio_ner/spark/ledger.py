@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from cardio_ner.spark.hadoop import File, folders_in, literal, remove
-from cardio_ner.spark.tables import read_inputs, remove_staging
+from cardio_ner.spark.tables import is_batch, read_inputs, remove_staging
 
 MAX_FILES = 20_000
 """Files of one batch, at most: the driver holds their paths, and Spark's plan does."""
@@ -74,5 +74,5 @@ def sweep(spark: SparkSession, output: str) -> None:
         tables += [f"{inner}/{entity_type}" for entity_type in folders_in(spark, inner)]
     for table in tables:
         for batch in folders_in(spark, table):
-            if batch not in committed:
+            if is_batch(batch) and batch not in committed:  # what no run made, no run removes
                 remove(spark, literal(f"{table}/{batch}"))

@@ -35,6 +35,8 @@ from cardio_ner.spark.hadoop import create_text, literal, modified_ms, move, rea
 
 HEARTBEAT_SECONDS = 15
 STALE_SECONDS = 120
+RUNNING = "running"
+"""When a process started, where this user cannot see more than that it runs."""
 HEARTBEAT = ".heartbeat"
 
 
@@ -142,26 +144,25 @@ def _name(holder: dict[str, Any]) -> str:
 
 def _is_stale(lock: Lock, holder: dict[str, Any]) -> bool:
     if "pid" in holder and all(holder.get(key) == value for key, value in place().items()):
-        return bool(holder.get("process_started") != _process_started(int(holder["pid"])))
+        started = _process_started(int(holder["pid"]))
+        if started != RUNNING or holder.get("process_started") == RUNNING:
+            return bool(holder.get("process_started") != started)
     seen = [modified_ms(lock.spark, path) or 0 for path in (lock.path, lock.path + HEARTBEAT)]
     return time.time() - max(seen) / 1000 > STALE_SECONDS
 
 
 def _process_started(pid: int) -> str | None:
     """When a process of this machine started, in the kernel's ticks, so that a number used again is another process;
-    None where there is none."""
-    try:
+    None where there is none, RUNNING where it cannot be seen when (macOS; another user's where /proc hides them)."""
+    with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[19]
-    except OSError:
-        if Path("/proc/self").exists():
-            return None
     try:
-        os.kill(pid, 0)  # macOS has no /proc: is it there at all?
+        os.kill(pid, 0)
     except ProcessLookupError:
         return None
     except PermissionError:
         pass
-    return "running"
+    return RUNNING
 
 
 def _beat(lock: Lock, released: threading.Event) -> None:

@@ -37,7 +37,7 @@ from cardio_ner.spark.source import FileSource, Source, open_source, open_table
 from cardio_ner.spark.spark_error import name_of
 from cardio_ner.spark.stopping import Stopped, WatchedLedger, stream_stops
 from cardio_ner.spark.stream import catch_up, retry_failed, run_stream, run_table
-from cardio_ner.spark.tables import kept_columns
+from cardio_ner.spark.tables import OWN_FOLDERS, kept_columns, strangers
 
 ARROW_RECORDS_PER_BATCH = 256
 """Many long notes in one Arrow batch would have to fit in a worker's memory together."""
@@ -142,9 +142,19 @@ def _unusable(output: str, why: str) -> InputError:
 
 
 def _check_output(spark: SparkSession, source: Source, output: str) -> None:
-    """The output must not be read as input, and its documents table must be able to take the kept columns."""
-    if isinstance(source, FileSource) and f"{output}/".startswith(f"{source.root}/"):
-        raise InputError(f"{output}: lies inside the input {source.root}: expected a folder outside it")
+    """The output must not be read as input, must hold nobody else's files where the tables go, for what a killed run
+    left there is removed, and its documents table must be able to take the kept columns."""
+    if isinstance(source, FileSource):
+        if f"{output}/".startswith(f"{source.root}/"):
+            raise InputError(f"{output}: lies inside the input {source.root}: expected a folder outside it")
+        if own := next((name for name in OWN_FOLDERS if f"{source.root}/".startswith(f"{output}/{name}/")), None):
+            raise InputError(
+                f"{source.root}: lies in {output}/{own}, a folder of the output's: expected another output"
+            )
+    if found := strangers(spark, output):
+        raise InputError(
+            f"{output}: {found[0]} in it is of no run of this job: expected a folder of its own for the output"
+        )
     columns = kept_columns(spark, output) if source.settings.keep else []
     there: dict[str, StructField] = {field.name.casefold(): field for field in columns}
     for name in source.settings.keep:

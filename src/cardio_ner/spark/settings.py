@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator, model_validator
 
 from cardio_ner.checkpoint import Checkpoint
-from cardio_ner.config import read_config
+from cardio_ner.config import checked, read_values
 from cardio_ner.language import fold_language
 from cardio_ner.spark.formats import RESERVED
 from cardio_ner.spark.schema import DOCUMENTS
@@ -24,7 +24,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "omop-note": {"id_column": "note_id", "text_column": "note_text", "language_column": "language_concept_id"},
     "fhir": {"input_format": "fhir"},
 }
-"""What `preset` stands for; other options win over it."""
+"""What `preset` stands for; options win over it, and so does what a file says other than the defaults, which a copy of
+conf/annotate.yaml spells out."""
 _WORKING_COLUMNS = {"text", "spans", "known", "annotation"}
 """Names of a row between its reading and the tables, beside those of the documents table."""
 SMALL_FAILURES = 10
@@ -133,6 +134,13 @@ class Settings(BaseModel):
             return int(self.max_failures)
         return max(SMALL_FAILURES, int(n_rows * float(self.max_failures[:-1]) / 100))
 
+    def files_allowed(self, n_files: int) -> int:
+        """How many of a batch's files may be unreadable: as of rows, but not all of several, unless all rows may fail.
+        The cause is not in the files then: credentials that have expired, a store that is down."""
+        if self.max_failures in ("100%", "100.0%"):
+            return n_files
+        return min(self.failures_allowed(n_files), max(1, n_files - 1))
+
 
 class Model(BaseModel):
     """A checkpoint as the driver saw it: where it lies, and which one it is."""
@@ -145,7 +153,13 @@ class Model(BaseModel):
 
 def read_settings(path: Path | None, overrides: dict[str, Any]) -> Settings:
     """The settings of a YAML file (or the defaults), with those of the command line on top."""
-    return read_config(path, Settings, overrides, example="conf/annotate.yaml")
+    values = read_values(path, example="conf/annotate.yaml")
+    preset = overrides.get("preset", values.get("preset"))
+    stands_for = PRESETS.get(preset, {}) if isinstance(preset, str) else {}
+    for key in stands_for:
+        if key in values and values[key] == Settings.model_fields[key].default:
+            del values[key]
+    return checked(path, Settings, values, overrides)
 
 
 def open_models(settings: Settings) -> dict[str, Model]:
@@ -160,6 +174,8 @@ def stream_of(input_name: str, settings: Settings, models: dict[str, Model]) -> 
     """12 hexadecimal digits: the same input, checkpoints and settings (but for speed and limits), the same stream."""
     ids = {language: model.model_id for language, model in models.items()}
     told = settings.model_dump(mode="json", exclude=_NOT_IN_DIGEST)
+    if settings.preset == "omop-note":  # its language column holds concepts
+        told["preset"] = settings.preset
     return digest_of([input_name, told, ids])
 
 

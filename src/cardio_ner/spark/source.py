@@ -4,7 +4,8 @@ Contract
 - `open_source` refuses what cannot be read as asked (path, format, columns, types) before any work starts.
 - A source lists the input as pieces (files, or chunks of a table); `rows` gives the gated rows of some pieces, each
   input row once, and `counts` how many an independent reader finds in each.
-- Parquet tables of the catalog are files. Views, JDBC and other tables are cut by `pmod(xxhash64(id), n)`.
+- Parquet tables of the catalog whose rows are all that lies in their folder are files. Views, JDBC and other tables
+  (partitions elsewhere, or dropped while their files stay) are cut by `pmod(xxhash64(id), n)`.
 """
 
 from __future__ import annotations
@@ -19,10 +20,9 @@ from pyspark.sql.types import StructType
 
 from cardio_ner.errors import InputError
 from cardio_ner.spark.columns import (
-    PARTITIONED,
-    all_below,
     columns_of,
     required,
+    same_files,
     spelled,
     strings,
     unreadable,
@@ -43,7 +43,7 @@ from cardio_ner.spark.formats import (
     read_texts,
 )
 from cardio_ner.spark.gate import gate
-from cardio_ner.spark.hadoop import File, files_below, qualified
+from cardio_ner.spark.hadoop import File, files_below
 from cardio_ner.spark.listing import is_input, suffix_format
 from cardio_ner.spark.schema import quoted
 from cardio_ner.spark.settings import Settings
@@ -198,8 +198,9 @@ def open_table(spark: SparkSession, table: str, settings: Settings) -> Source:
     settings = spelled(settings, columns.names)
     schema = wanted(columns, settings, table)
     is_files = provider == "parquet" and detail.get("Type") in ("MANAGED", "EXTERNAL")
-    if is_files and PARTITIONED in detail:
-        is_files = all_below(spark.table(table).inputFiles(), qualified(spark, location))
+    if is_files:
+        spark.catalog.refreshTable(table)  # what was written since by others, this session may not have seen
+        is_files = same_files(spark.table(table).inputFiles(), (file.path for file in files_below(spark, location)))
     if is_files:
         settings = settings.model_copy(update={"input_format": "parquet"})
         return open_source(spark, location, settings, columns=columns)

@@ -19,10 +19,11 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import count, islice
+from itertools import count
 from typing import Any
 
-from pyspark.errors import StreamingQueryException
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException, StreamingQueryException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
@@ -35,6 +36,7 @@ from cardio_ner.spark.job import Job, Pieces
 from cardio_ner.spark.ledger import Ledger, in_batches
 from cardio_ner.spark.settings import digest_of
 from cardio_ner.spark.source import FileSource, TableSource
+from cardio_ner.spark.spark_error import name_of
 from cardio_ner.spark.tables import is_committed, read_documents, read_inputs
 
 LISTING = "path string, modificationTime timestamp, length long, content binary"
@@ -97,15 +99,24 @@ def catch_up(job: Job, ledger: Ledger) -> None:
 
 
 def run_table(job: Job, ledger: Ledger) -> None:
-    """Annotate a table chunk by chunk; a pass that was interrupted goes on with the chunks that it had."""
+    """Annotate a table chunk by chunk. A pass that was interrupted goes on with the chunks that it had, and another one
+    follows: the table may have changed since, and a run has read it as it is."""
+    while _pass_over_table(job, ledger):
+        pass
+
+
+def _pass_over_table(job: Job, ledger: Ledger) -> bool:
+    """Begin a pass, or end one; was it begun by another run?"""
     assert isinstance(job.source, TableSource)
     state = f"{job.output}/_state/table-{job.stream}.json"
     told = read_text(job.spark, state)
+    resumed = told is not None
     if told is None:
         told = json.dumps({"n_chunks": job.source.n_chunks, "started_ms": int(time.time() * 1000)})
         write_text(job.spark, state, told)
     catch_up(replace(job, source=replace(job.source, **json.loads(told))), ledger)
     remove(job.spark, literal(state))
+    return resumed
 
 
 def retry_failed(job: Job) -> None:
@@ -121,7 +132,9 @@ def retry_failed(job: Job) -> None:
         if not rows:
             continue
         files = [here[row.path, row.modified_ms] for row in rows]
-        only = bad.where(F.col("reason") == reason).select("doc_id", "text_sha256").distinct()
+        only = (
+            bad.where(F.col("reason") == reason).selectExpr("doc_id", "text_sha256", "path AS source_file").distinct()
+        )
         failed = Pieces(files, only, sum(row.n for row in rows), retried=True)
         pieces = failed if reason == "failed" else Pieces(files, retried=True)
         write_batch(job, _id_of("f", job, files), pieces)
@@ -155,15 +168,28 @@ def _listing_stream(job: Job) -> DataFrame:
 def _annotate_listing(job: Job, ledger: Ledger, checkpoint: str, listing: DataFrame, number: int) -> None:
     assert isinstance(job.source, FileSource)
     query = json.loads(read_text(job.spark, f"{checkpoint}/metadata") or "{}")["id"]
-    told = (File(row.path, row.length, row.modified_ms) for row in listing.toLocalIterator())
     batch_id = f"b{digest_of([job.stream, query])}-{number}"
     if is_committed(job.spark, job.output, batch_id):
         return  # Spark's log does not say so yet; files of it that have changed since, catch_up reads
-    left = ledger.left(file for file in told if job.source.owns(file.path))
-    # More files than a batch may have are left to catch_up, too.
-    for files in islice(in_batches(left, sum(file.n_bytes for file in left)), 1):
+    left = ledger.left(file for file in _told(job, listing) if job.source.owns(file.path))
+    batches = list(in_batches(left, int(job.settings.batch_bytes)))
+    for files in batches[:-1]:  # of more files than a batch may have: the oldest first, or an old text would come last
+        write_batch(job, _id_of("r", job, files), Pieces(files))
+        ledger.add(files)
+        ledger.begin()
+    for files in batches[-1:]:
         write_batch(job, batch_id, Pieces(files))
         ledger.add(files)
+
+
+def _told(job: Job, listing: DataFrame) -> list[File]:
+    """The files of the stream's batch; where one of them, input or not, has gone since it was listed, all that are
+    there now, which the ledger knows later."""
+    try:
+        return [File(row.path, row.length, row.modified_ms) for row in listing.toLocalIterator()]
+    except (Py4JJavaError, PySparkException) as error:
+        job.log(f"the stream's listing stopped ({name_of(error)}): expected files to stay; the input is listed again")
+        return list(job.source.listing())
 
 
 def _id_of(letter: str, job: Job, files: Sequence[File]) -> str:
