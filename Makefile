@@ -93,21 +93,12 @@ checkpoints: $(VENV)/.installed-train ## Train all that ships (with a large GPU;
 	done
 	$(TRAIN) conf/training/student.yaml --set held_out_fold=null --set output=runs/all --set 'teachers=$(TEACHERS)'
 	@for language in es en it; do \
-	    $(TRAIN) conf/training/$$language.yaml --set held_out_fold=0 \
-	        --set base_encoder=runs/student-0/checkpoint --set output=runs/$$language-twin && \
-	    $(TRAIN) conf/training/$$language.yaml || exit 1; \
-	done
-	@for language in en it; do \
-	    twin=runs/$$language-twin/checkpoint; \
-	    $(TRAIN) conf/training/$$language-notes.yaml --set held_out_fold=0 --set base_encoder=$$twin \
-	        --set teachers=[$$twin] --set output=runs/$$language-notes-twin && \
-	    $(TRAIN) conf/training/$$language-notes.yaml || exit 1; \
-	done
-	@for run in es en-notes it-notes; do \
-	    twin=runs/$$run-twin/checkpoint; \
-	    $(BIN)/python training/calibrate.py $$twin --fold 0 && \
-	    $(BIN)/python training/ship.py $${run%-notes} --source runs/$$run/checkpoint --twin $$twin \
-	        --recipe conf/training/$$run.yaml || exit 1; \
+	    twin=runs/$$language-twin; \
+	    $(TRAIN) conf/training/$$language.yaml \
+	        --set held_out_fold=0 --set base_encoder=runs/student-0/checkpoint --set output=$$twin && \
+	    $(BIN)/python training/calibrate.py $$twin/checkpoint --fold 0 && \
+	    $(TRAIN) conf/training/$$language.yaml && \
+	    $(BIN)/python training/ship.py $$language --twin $$twin/checkpoint || exit 1; \
 	done
 
 pretrain: $(VENV)/.installed-train ## Pre-train the encoder of conf/pretraining.yaml (hours on a CPU; stopped, it resumes)

@@ -421,7 +421,7 @@ def test_files_none_of_which_can_be_read_are_not_rejected_one_by_one(
     run: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Credentials that have expired: ten failures may be, but a batch has fewer files than ten."""
-    names = [write(folder / f"{i}.jsonl", range(3)).name for i in range(4)]
+    names = [write(folder / f"{i}.jsonl", range(3 * i, 3 * i + 3)).name for i in range(4)]
     with monkeypatch.context() as patched:
         break_reading(patched, *names)
         with pytest.raises(FailureError, match=r"4 of 4 files could not be read \(AccessDenied\), 3 may"):
