@@ -13,6 +13,7 @@ from cardio_ner.checkpoint import MANIFEST, WEIGHTS, Checkpoint, packaged_model,
 from cardio_ner.document import DISEASE, LANGUAGES, MEDICATION
 from cardio_ner.encoder import Encoder
 from cardio_ner.errors import CardioNerError, CheckpointError
+from cardio_ner.model_files import PLAIN_TOKENIZERS
 from tiny_models import HUB_LABELS
 
 
@@ -121,6 +122,25 @@ def test_the_model_id_changes_with_the_tokenizer(checkpoint_copy: Path) -> None:
     assert Checkpoint.open(checkpoint_copy).model_id != before
 
 
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"])
+def test_the_model_id_changes_with_the_settings_of_a_tokenizer_whose_class_reads_them(
+    checkpoint_copy: Path, name: str
+) -> None:
+    settings = checkpoint_copy / "tokenizer_config.json"
+    (checkpoint_copy / name).touch()
+    before = {}
+    for tokenizer_class in (*PLAIN_TOKENIZERS, "BertTokenizer", None):
+        for value in ({}, {"do_lower_case": False}):
+            (checkpoint_copy / name).write_text(json.dumps(value))
+            own = value if name == settings.name else {}
+            settings.write_text(json.dumps(own | {"tokenizer_class": tokenizer_class}))
+            before[tokenizer_class, bool(value)] = Checkpoint.open(checkpoint_copy).model_id
+    for tokenizer_class in PLAIN_TOKENIZERS:
+        assert before[tokenizer_class, False] == before[tokenizer_class, True] == before[PLAIN_TOKENIZERS[0], True]
+    for tokenizer_class in ("BertTokenizer", None):
+        assert before[tokenizer_class, False] != before[tokenizer_class, True]
+
+
 def test_the_model_id_changes_with_the_architecture(checkpoint_copy: Path) -> None:
     before = Checkpoint.open(checkpoint_copy).model_id
     edit(checkpoint_copy / "config.json", lambda config: config.update(layer_norm_eps=1e-3))
@@ -191,6 +211,36 @@ def test_a_model_without_labels_is_refused(checkpoint_copy: Path) -> None:
         Checkpoint.open(checkpoint_copy)
 
 
+@pytest.mark.parametrize(
+    "id2label", [["O", "B-A", "I-A"], {"O": 0}, {"0": "O", "1": None, "2": "I-A"}, {"0": 1, "1": 2}, {"1": "O"}, "O"]
+)
+def test_labels_that_are_not_names_by_number_are_refused(checkpoint_copy: Path, id2label: object) -> None:
+    edit(checkpoint_copy / "config.json", lambda config: config.update(id2label=id2label))
+    with pytest.raises(CheckpointError, match=r"config\.json: id2label .*: expected names by number, from 0 on"):
+        Checkpoint.open(checkpoint_copy)
+
+
+@pytest.mark.parametrize("labels", [("O", "B-", "I-"), ("O", "B- ", "I- ")])
+def test_a_type_without_a_name_is_refused(checkpoint_copy: Path, labels: tuple[str, ...]) -> None:
+    (checkpoint_copy / MANIFEST).unlink()
+    edit(checkpoint_copy / "config.json", lambda c: c.update(id2label=dict(enumerate(labels))))
+    with pytest.raises(CheckpointError, match=r"not one BIO group: expected .* with the name of each entity type"):
+        Checkpoint.open(checkpoint_copy)
+
+
+def test_positions_that_are_null_are_no_limit_and_too_few_are_refused(checkpoint_copy: Path) -> None:
+    edit(checkpoint_copy / "config.json", lambda config: config.update(max_position_embeddings=None))
+    assert Checkpoint.open(checkpoint_copy).manifest.window_tokens == 24
+    edit(checkpoint_copy / "config.json", lambda config: config.update(max_position_embeddings="many"))
+    with pytest.raises(CheckpointError, match="max_position_embeddings 'many': expected a whole number or null"):
+        Checkpoint.open(checkpoint_copy)
+    edit(checkpoint_copy / "config.json", lambda config: config.update(max_position_embeddings=7))
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match="the model has 7 positions: expected 8 or more"):
+            Checkpoint.open(checkpoint_copy)
+        (checkpoint_copy / MANIFEST).unlink(missing_ok=True)
+
+
 def test_more_than_nine_labels_keep_their_numeric_order(checkpoint_copy: Path) -> None:
     (checkpoint_copy / MANIFEST).unlink()
     labels = ["O", *(f"{p}-{name}" for name in "ABCDEF" for p in "BI")]
@@ -204,6 +254,35 @@ def test_a_broken_config_is_refused(checkpoint_copy: Path, content: str) -> None
     (checkpoint_copy / "config.json").write_text(content)
     with pytest.raises(CheckpointError, match=r"config\.json: (not JSON|expected a JSON object)"):
         Checkpoint.open(checkpoint_copy)
+
+
+def test_a_config_that_is_not_utf8_is_refused(checkpoint_copy: Path) -> None:
+    (checkpoint_copy / "config.json").write_bytes('{"author": "Muñoz"}'.encode("latin-1"))
+    with pytest.raises(CheckpointError, match=r"config\.json: byte 14 is not UTF-8: expected JSON in UTF-8"):
+        Checkpoint.open(checkpoint_copy)
+
+
+def test_tokenizer_settings_that_are_cut_short_are_refused(checkpoint_copy: Path) -> None:
+    (checkpoint_copy / "tokenizer_config.json").write_text('{"tokenizer_class": "Pre')
+    with pytest.raises(CheckpointError, match=r"tokenizer_config\.json: not JSON"):
+        Checkpoint.open(checkpoint_copy)
+
+
+def test_a_tokenizer_that_transformers_cannot_read_is_refused(checkpoint_copy: Path) -> None:
+    tokenizer = checkpoint_copy / "tokenizer.json"
+    tokenizer.write_bytes(tokenizer.read_bytes()[:100])
+    edit(checkpoint_copy / "tokenizer_config.json", lambda c: c.update(tokenizer_class="BertTokenizerFast"))
+    with pytest.raises(CheckpointError, match=r"transformers reads no tokenizer from it \(\w+\)") as refusal:
+        Encoder.load(Checkpoint.open(checkpoint_copy), device="cpu")
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("kind", ["no-such-model", "vit"])
+def test_a_model_that_transformers_has_no_head_for_is_refused(checkpoint_copy: Path, kind: str) -> None:
+    edit(checkpoint_copy / "config.json", lambda config: config.update(model_type=kind))
+    with pytest.raises(CheckpointError, match=rf"loads no model of it \(\w+\): .*; it is '{kind}'") as refusal:
+        Encoder.load(Checkpoint.open(checkpoint_copy), device="cpu")
+    assert "\n" not in str(refusal.value)
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:

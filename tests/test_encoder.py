@@ -14,7 +14,6 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from cardio_ner.checkpoint import Checkpoint, packaged_model
 from cardio_ner.encoder import (
-    PLAIN_TOKENIZERS,
     Encoder,
     choose_device,
     choose_dtype,
@@ -22,6 +21,7 @@ from cardio_ner.encoder import (
     wrap_tokenizer,
 )
 from cardio_ner.errors import CheckpointError, ConfigError, DeviceLostError
+from cardio_ner.model_files import PLAIN_TOKENIZERS
 from cardio_ner.tokenization import DocumentTokenizer
 
 

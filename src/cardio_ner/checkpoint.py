@@ -2,27 +2,26 @@
 
 Contract
 - `Checkpoint.open` takes a folder or a hub name, reads config and manifest, checks that they agree, and loads no
-  weights. Safetensors only; no remote code.
+  weights. Safetensors only; no remote code. (model_files.py reads the files that are Hugging Face's.)
 - A directory without a manifest (any hub NER model with one BIO group) gets one made from its config.
-- `model_id` is a digest of weights, tokenizer, architecture and the manifest's inference fields: what changes a
-  prediction changes it, a licence edit does not.
+- `model_id` is a digest of weights, tokenizer (with its settings where transformers reads them), architecture and the
+  manifest's inference fields: what changes a prediction changes it, a licence edit does not.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError, safe_open
 
 from cardio_ner.config import explain
 from cardio_ner.errors import CheckpointError, ConfigError, TagError
+from cardio_ner.model_files import check_files, labels_of, positions_of, read_config, read_json, tokenizer_inputs
 from cardio_ner.packaged import package_folder
 from cardio_ner.tags import LabelGroup, TagScheme
 from cardio_ner.windows import check_window
@@ -31,14 +30,10 @@ MANIFEST = "cardio_ner.json"
 WEIGHTS = "model.safetensors"
 DEFAULT_WINDOW_TOKENS = 128
 DEFAULT_OVERLAP_TOKENS = 32
+LEAST_WINDOW_TOKENS = 8
 SPECIAL_TOKENS = 2
 """What a window is wrapped in, in BERT and its kin; an encoder that wraps more gets that much less text."""
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
-COUNT_FROM_PADDING = {
-    "camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet",
-    "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
-}  # fmt: skip
-"""Types of model whose first position is the padding's id and one."""
 INFERENCE_FIELDS = {"label_groups", "window_tokens", "overlap_tokens", "boundaries"}
 
 Boundaries = Literal["token", "word"]
@@ -54,7 +49,7 @@ class Manifest(BaseModel):
     """Language codes that the model was trained on; empty for a foreign model."""
     label_groups: tuple[tuple[str, ...], ...]
     """Labels of each BIO head, in head order."""
-    window_tokens: int = Field(DEFAULT_WINDOW_TOKENS, ge=8)
+    window_tokens: int = Field(DEFAULT_WINDOW_TOKENS, ge=LEAST_WINDOW_TOKENS)
     """Longest sequence given to the encoder, special tokens included."""
     overlap_tokens: int = Field(DEFAULT_OVERLAP_TOKENS, ge=0)
     """Least overlap of neighbouring windows."""
@@ -87,12 +82,13 @@ class Checkpoint:
     def open(cls, name: str | Path) -> Checkpoint:
         """Open a folder, or a model of the Hugging Face hub by name. Raises CheckpointError where parts disagree."""
         folder = resolve_model(name)
-        config = _read_json(folder / "config.json")
-        _check_files(folder)
-        labels = _labels_of(config, folder)
+        config = read_config(folder)
+        check_files(folder)
+        labels = labels_of(config, folder)
+        positions = _checked_positions(config, folder)
         manifest_file = folder / MANIFEST
-        manifest = _read_manifest(manifest_file) if manifest_file.exists() else _foreign_manifest(labels, config)
-        scheme = _checked_scheme(manifest, config, folder)
+        manifest = _read_manifest(manifest_file) if manifest_file.exists() else _foreign_manifest(labels, positions)
+        scheme = _checked_scheme(manifest, positions, folder)
         if scheme.head_labels != labels:
             raise CheckpointError(
                 f"{folder}: {MANIFEST} names the labels {list(scheme.head_labels)}, config.json {list(labels)}: "
@@ -104,11 +100,11 @@ class Checkpoint:
     def model_id(self) -> str:
         """16 hexadecimal digits with a leading `m`: same id, same predictions."""
         digest = hashlib.sha256()
-        for path in sorted([*self.folder.glob("*.safetensors"), *tokenizer_files(self.folder)]):
+        for path in sorted([*self.folder.glob("*.safetensors"), *tokenizer_inputs(self.folder)]):
             digest.update(path.name.encode())
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
-        config = {k: v for k, v in _read_json(self.folder / "config.json").items() if k != "transformers_version"}
+        config = {k: v for k, v in read_json(self.folder / "config.json").items() if k != "transformers_version"}
         inference = self.manifest.model_dump(mode="json", include=INFERENCE_FIELDS)
         for name in ("temperatures", "tidied"):  # at their defaults, ids are those of before there were any
             if value := getattr(self.manifest, name):
@@ -117,7 +113,18 @@ class Checkpoint:
         return "m" + digest.hexdigest()[:16]
 
 
-def _checked_scheme(manifest: Manifest, config: dict[str, Any], folder: Path) -> TagScheme:
+def _checked_positions(config: dict[str, Any], folder: Path) -> int | None:
+    """The model's positions: enough for the shortest window that a manifest may ask for."""
+    positions = positions_of(config)
+    if positions is not None and positions < LEAST_WINDOW_TOKENS:
+        raise CheckpointError(
+            f"{folder}: the model has {positions} positions: expected {LEAST_WINDOW_TOKENS} or more; mend "
+            "max_position_embeddings in config.json, or use another model"
+        )
+    return positions
+
+
+def _checked_scheme(manifest: Manifest, positions: int | None, folder: Path) -> TagScheme:
     """The manifest's label groups; its window must advance and fit the model's positions."""
     try:
         check_window(manifest.window_tokens - SPECIAL_TOKENS, manifest.overlap_tokens)
@@ -129,44 +136,12 @@ def _checked_scheme(manifest: Manifest, config: dict[str, Any], folder: Path) ->
             f"{folder}: {len(manifest.temperatures)} temperatures in {MANIFEST}: expected one for each of "
             f"{len(scheme.groups)} label groups, or none"
         )
-    positions = positions_of(config)
     if positions is not None and manifest.window_tokens > positions:
         raise CheckpointError(
             f"{folder}: window_tokens is {manifest.window_tokens}, but the model has {positions} positions: "
             f"set window_tokens in {MANIFEST} to {positions} or less"
         )
     return scheme
-
-
-def positions_of(config: dict[str, Any]) -> int | None:
-    """The tokens that the model has positions for; None where it has no such limit. RoBERTa and its kin count theirs
-    from after the padding's id on."""
-    if "max_position_embeddings" not in config:
-        return None
-    kind, padding = config.get("model_type"), config.get("pad_token_id")
-    padding = 1 if padding is None or kind == "mpnet" else int(padding)  # MPNet's code says 1, whatever its config does
-    before = padding + 1 if kind in COUNT_FROM_PADDING else 0
-    return int(config["max_position_embeddings"]) - before
-
-
-def _check_files(folder: Path) -> None:
-    """Weights that are whole (their header says how long they are), and a tokenizer. Nothing is loaded."""
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        raise CheckpointError(f"{folder}: no safetensors: save the model with save_pretrained (pickles are refused)")
-    for file in weights:
-        try:
-            with safe_open(file, framework="np"):
-                pass
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(
-                f"{file}: no whole safetensors file ({type(error).__name__}): copy it again; of git-lfs, expected the "
-                "file itself (git lfs pull)"
-            ) from None
-    if not [*tokenizer_files(folder)]:
-        raise CheckpointError(
-            f"{folder}: no tokenizer: expected tokenizer.json beside the weights (tokenizer.save_pretrained)"
-        )
 
 
 def resolve_model(name: str | Path) -> Path:
@@ -209,42 +184,16 @@ def _from_hub(name: str) -> Path:
         ) from error
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise CheckpointError(f"{path.parent}: no {path.name}: expected a Hugging Face model directory") from None
-    except json.JSONDecodeError as error:
-        raise CheckpointError(f"{path}: not JSON ({error.msg} at line {error.lineno})") from None
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: expected a JSON object")
-    return value
-
-
 def _read_manifest(path: Path) -> Manifest:
     try:
-        return Manifest.model_validate(_read_json(path))
+        return Manifest.model_validate(read_json(path))
     except ValidationError as error:
         raise CheckpointError(f"{path}: {explain(error)}") from None
 
 
-def _labels_of(config: dict[str, Any], folder: Path) -> tuple[str, ...]:
-    """The head's labels in order, from config.json."""
-    id2label = config.get("id2label")
-    if not id2label:
-        raise CheckpointError(f"{folder}/config.json: no id2label: expected a token-classification model")
-    return tuple(id2label[key] for key in sorted(id2label, key=int))
-
-
-def _foreign_manifest(labels: tuple[str, ...], config: dict[str, Any]) -> Manifest:
+def _foreign_manifest(labels: tuple[str, ...], positions: int | None) -> Manifest:
     """The manifest of a model that came without one: one group, our window or the model's longest."""
-    window = min(DEFAULT_WINDOW_TOKENS, positions_of(config) or DEFAULT_WINDOW_TOKENS)
+    window = min(DEFAULT_WINDOW_TOKENS, positions or DEFAULT_WINDOW_TOKENS)
     return Manifest(
         label_groups=(labels,), window_tokens=window, overlap_tokens=min(DEFAULT_OVERLAP_TOKENS, window // 4)
     )
-
-
-def tokenizer_files(folder: Path) -> Iterable[Path]:
-    """Of a model's folder: tokenizer.json says all; without it, the slow tokenizer's files."""
-    whole = folder / "tokenizer.json"
-    return [whole] if whole.exists() else [*folder.glob("vocab*"), *folder.glob("merges.txt"), *folder.glob("*.model")]

@@ -10,7 +10,6 @@ Shapes: K labels of the head, t tokens of one row without special tokens, u thos
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from cardio_ner.engine.attention import AMPERE
 from cardio_ner.engine.contract import Engine, Positions, Row
 from cardio_ner.engine.loading import load_engine
 from cardio_ner.errors import CheckpointError, ConfigError, DeviceLostError
+from cardio_ner.model_files import runs_as_it_is, tokenizer_settings
 from cardio_ner.tags import Floats, TagScheme
 from cardio_ner.tokenization import DocumentTokenizer
 
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _LOGGER = logging.getLogger(__name__)
-PLAIN_TOKENIZERS = ("PreTrainedTokenizerFast", "TokenizersBackend")
-"""Classes of transformers 4 and 5 that run tokenizer.json as it is."""
 PRECISIONS = ("auto", "bf16", "fp32")
 CUBLAS_OUT_OF_MEMORY = "CUBLAS_STATUS_ALLOC_FAILED"
 
@@ -87,19 +85,25 @@ def wrap_tokenizer(tokenizer: PreTrainedTokenizerBase) -> DocumentTokenizer:
 
 
 def read_tokenizer(folder: Path) -> DocumentTokenizer:
-    """A checkpoint's tokenizer: tokenizer.json itself where its class adds nothing to it, else through transformers."""
-    file, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
-    config = json.loads(settings.read_text(encoding="utf-8")) if settings.exists() else {}
-    if file.exists() and config.get("tokenizer_class") in PLAIN_TOKENIZERS:
+    """A checkpoint's tokenizer: tokenizer.json itself where its class adds nothing to it, else through transformers.
+    Raises CheckpointError for files that make no tokenizer."""
+    if runs_as_it_is(folder):
+        file, pad = folder / "tokenizer.json", tokenizer_settings(folder).get("pad_token")
         try:
             backend = Tokenizer.from_file(str(file))
         except Exception as error:  # noqa: BLE001  tokenizers has no class of its own for a file that it cannot read
             raise CheckpointError(f"{file}: no tokenizer ({type(error).__name__}): copy it again") from None
-        pad = config.get("pad_token")
         return _wrapped(backend, backend.token_to_id(pad) if isinstance(pad, str) else None)
     from transformers import AutoTokenizer
 
-    return wrap_tokenizer(AutoTokenizer.from_pretrained(folder, trust_remote_code=False))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # what transformers raises for files that it cannot use has many classes
+        raise CheckpointError(
+            f"{folder}: transformers reads no tokenizer from it ({type(error).__name__}): expected the files that "
+            "tokenizer.save_pretrained writes; copy them again, or save the tokenizer again with a tokenizer.json"
+        ) from error
+    return wrap_tokenizer(tokenizer)
 
 
 def _wrapped(backend: Tokenizer, pad_id: int | None) -> DocumentTokenizer:

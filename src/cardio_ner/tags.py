@@ -31,18 +31,19 @@ Floats = NDArray[np.float32]
 class LabelGroup:
     """One BIO head: its labels in head order, such as `("O", "B-DISEASE", "I-DISEASE")`.
 
-    Raises TagError unless the labels are one `O` and, per entity type, one `B-` and one `I-`.
+    Raises TagError unless the labels are one `O` and, per entity type, one `B-` and one `I-` with its name.
     """
 
     labels: tuple[str, ...]
 
     def __post_init__(self) -> None:
         expected = {OUTSIDE} | {f"{prefix}-{name}" for name in self.entity_types for prefix in "BI"}
-        if not self.entity_types or set(self.labels) != expected or len(self.labels) != len(expected):
+        named = self.entity_types and all(name.strip() for name in self.entity_types)
+        if not named or set(self.labels) != expected or len(self.labels) != len(expected):
             raise TagError(
                 f"labels {list(self.labels)} are not one BIO group: expected one 'O' and a 'B-' and an 'I-' label "
-                "for each entity type; IO and IOBES are not read; names such as LABEL_0 are mended by id2label in the "
-                "model's config.json"
+                "with the name of each entity type; IO and IOBES are not read; names such as LABEL_0 are mended by "
+                "id2label in the model's config.json"
             )
 
     @classmethod

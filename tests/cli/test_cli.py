@@ -96,6 +96,15 @@ def test_a_reader_that_goes_away_is_no_error(program: Run, output: Path) -> None
     assert (done.stdout, done.stderr) == ("n\n0\n", "")
 
 
+@pytest.mark.parametrize(
+    "arguments", ["models --json", "models", "--help", "models --help", "--version", "query OUT 'SELECT 1' --csv"]
+)
+def test_where_nobody_reads_the_answer_it_ends_as_other_programs_do(program: Run, output: Path, arguments: str) -> None:
+    command = f"cardio-ner {arguments.replace('OUT', str(output))}"
+    done = program(shell=f"{{ sleep 0.2; {command}; echo $? >&2; }} | true")
+    assert (done.stdout, done.stderr) == ("", "141\n")
+
+
 def test_an_interrupt_ends_with_130(output: Path, tmp_path: Path) -> None:
     waiting = tmp_path / "pipe"
     os.mkfifo(waiting)

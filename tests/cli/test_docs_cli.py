@@ -80,6 +80,6 @@ def test_every_command_has_a_section_with_its_options() -> None:
 def test_the_exit_codes_are_those_of_the_help() -> None:
     section = PAGE.split("\n## Exit codes\n")[1].split("\n## ")[0]
     codes = re.findall(r"^\| (\d+) \|", section, flags=re.MULTILINE)
-    assert codes == ["0", "1", "2", "130"]
+    assert codes == ["0", "1", "2", "130", "141"]
     help_text = CliRunner().invoke(app, ["--help"]).output
     assert re.findall(r"\b\d+\b", help_text[help_text.index("Exit codes") :]) == codes

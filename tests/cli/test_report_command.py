@@ -45,9 +45,30 @@ def test_with_a_file_it_writes_a_page_that_has_the_records_or_counts_only(notes_
     assert "counts only" in told
 
 
+def test_notes_in_another_encoding_are_shown_with_the_one_that_the_job_was_given(
+    notes_output: Path, tmp_path: Path
+) -> None:
+    note, notes = "es/06_consulta_anticoagulacion.txt", tmp_path / "notes"
+    (notes / "es").mkdir(parents=True)
+    (notes / note).write_bytes((NOTES / note).read_bytes().decode("utf-8").encode("windows-1252"))
+    shown = ["report", str(notes_output), "--notes", str(notes)]
+    page = ["--output", str(tmp_path / "page.html")]
+    for kind in (["--doc-id", note.removesuffix(".txt")], page):
+        assert CliRunner().invoke(app, [*shown, *kind, "--encoding", "windows-1252"]).exit_code == 0
+    assert "the text of 1 of them" in CliRunner().invoke(app, [*shown, *page, "--encoding", "cp1252"]).stderr
+    refused = CliRunner().invoke(app, [*shown, "--encoding", "klingon"])
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+    assert "--encoding klingon: no encoding of that name" in refused.stderr
+
+
 def test_options_of_the_other_kind_of_report_are_refused(notes_output: Path, tmp_path: Path) -> None:
     picture = ["--svg", str(tmp_path / "a.svg")]
-    for options in (["--no-text"], ["--output", str(tmp_path / "a.html"), "--doc-id", "es/a"], picture):
+    for options in (
+        ["--no-text"],
+        ["--encoding", "cp1252"],
+        ["--output", str(tmp_path / "a.html"), "--doc-id", "es/a"],
+        picture,
+    ):
         result = CliRunner().invoke(app, ["report", str(notes_output), *options])
         assert result.exit_code == 2
         assert "expected with" in result.stderr

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ from typer.testing import CliRunner
 
 from cardio_ner.cli import app
 from cardio_ner.corpus.brat import read_brat
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 SPANISH = "Toma bisoprolol y apixaban por fibrilación auricular.\r\n"
 ENGLISH = "The patient was started on warfarin because of stroke.\n"
@@ -126,6 +131,35 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
     assert not any(word in result.stderr for word in ("Hipert", "Patient", "warfarin"))
+
+
+def test_files_of_one_name_are_told_apart_by_their_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("x/a.txt", "y/a.txt", "y/b.txt"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(ENGLISH)
+    found = mentions("x/a.txt", "./y/a.txt", "y/b.txt")
+    assert list(dict.fromkeys(m["doc_id"] for m in found)) == ["x/a", "y/a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("tag --text \"$(printf 'Toma \\355 apixaban')\"", "error: --text: not UTF-8: expected a text in UTF-8"),
+        (
+            "tag --json \"$(printf 'a\\355.txt')\"",
+            "error: --json: 'a\\udced' is not UTF-8: expected a file whose name is",
+        ),
+        ("tag <&-", "error: standard input: closed: expected a text there"),
+    ],
+)
+def test_what_is_not_utf8_or_closed_is_one_line_and_exit_code_2(
+    program: Run, tmp_path: Path, line: str, said: str
+) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/a\xed.txt")).write_text(ENGLISH)
+    done = program(shell=f"cardio-ner {line}")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert done.stderr.startswith(said)
 
 
 @pytest.mark.skipif(not UNREADABLE.exists(), reason="Linux alone has such a file")

@@ -117,6 +117,32 @@ def test_an_annotation_without_its_text_is_refused(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def test_suffixes_are_read_in_any_case_and_hidden_files_are_not(tmp_path: Path) -> None:
+    (tmp_path / "A.TXT").write_bytes(b"infarto")
+    (tmp_path / "A.ann").write_bytes(b"T1\tENFERMEDAD 0 7\tinfarto\n")
+    (tmp_path / "b.txt").write_bytes(b"dolor")
+    (tmp_path / "b.Ann").write_bytes(b"T1\tSINTOMA 0 5\tdolor\n")
+    for name in ("_draft.txt", "._b.txt", ".old.ann"):
+        (tmp_path / name).write_bytes(b"\xff")
+    assert [(d.doc_id, d.spans) for d in read(tmp_path)] == [
+        ("A", (Span(0, 7, DISEASE),)),
+        ("b", (Span(0, 5, "SINTOMA"),)),
+    ]
+
+
+def test_two_files_of_one_document_are_refused(tmp_path: Path) -> None:
+    for name in ("a.txt", "a.ann", "a.ANN"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(CorpusError, match=r"a\.ann: a\.ANN is beside it: expected one file of this name"):
+        read(tmp_path)
+
+
+def test_a_type_of_several_words_is_written_as_one_and_read_back(tmp_path: Path) -> None:
+    document = Document("a", "es", "stent").with_spans([Span(0, 5, "Medical  Device\t2")])
+    write_brat([document], tmp_path)
+    assert read(tmp_path) == [document.with_spans([Span(0, 5, "Medical_Device_2")])]
+
+
 def test_a_folder_without_texts_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"no \.txt file"):
         read(tmp_path)

@@ -54,6 +54,23 @@ def test_windows_line_ends_are_read(tmp_path: Path, texts: Path) -> None:
     assert read(path, texts)[1].spans == (Span(0, 5, "X"),)
 
 
+def test_a_byte_order_mark_before_the_header_is_no_part_of_it(tmp_path: Path, texts: Path) -> None:
+    path = table(tmp_path, "\ufeff" + HEADER + "b\tT1\tX\t0\t5\tdolor\n")
+    assert read(path, texts)[1].spans == (Span(0, 5, "X"),)
+
+
+def test_a_lone_carriage_return_ends_no_row(tmp_path: Path, texts: Path) -> None:
+    (texts / "b.txt").write_bytes(b"dolor\ragudo")
+    path = table(tmp_path, HEADER + "b\tT1\tX\t0\t11\tdolor\ragudo\n")
+    assert read(path, texts)[1].spans == (Span(0, 11, "X"),)
+
+
+def test_blank_lines_are_counted_where_an_error_names_its_line(tmp_path: Path, texts: Path) -> None:
+    for wrong in ("b\tT1\tX\n", "z\tT1\tX\t0\t5\tdolor\n"):
+        with pytest.raises(CorpusError, match="line 5: "):
+            read(table(tmp_path, HEADER + "\n\r\n" + "b\tT1\tX\t0\t5\tdolor\n" + wrong), texts)
+
+
 def test_a_name_without_its_text_is_refused(tmp_path: Path, texts: Path) -> None:
     with pytest.raises(CorpusError, match=r"line 2: names 'z'"):
         read(table(tmp_path, HEADER + "z\tT1\tX\t0\t5\tdolor\n"), texts)

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -133,6 +134,11 @@ def test_a_batch_costs_no_more_than_it_may(lengths: list[int], budget: int) -> N
     batches = packed.batches(lengths, max_tokens=budget)
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
     assert all(packed.cost([lengths[row] for row in batch]) <= budget for batch in batches)
+
+
+def test_a_model_whose_positions_are_null_has_no_limit_to_its_rows() -> None:
+    model = SimpleNamespace(config=SimpleNamespace(max_position_embeddings=None))
+    assert PaddedModel(model, 0).cost([9]) == MIN_TOKENS  # type: ignore[arg-type]
 
 
 def test_no_wanted_token_is_no_logit() -> None:

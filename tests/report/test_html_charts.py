@@ -49,6 +49,22 @@ def test_the_axes_fit_the_picture_whatever_the_size(end_s: float) -> None:
     assert all(bar.y >= charts.TOP and bar.x + bar.width <= charts.WIDTH for bar in drawn.bars)
 
 
+@pytest.mark.parametrize(
+    ("number", "labels"),
+    [
+        (8_000, ["0", "2,000", "4,000", "6,000", "8,000"]),
+        (11_000, ["0", "5k", "10k", "15k"]),
+        (1_400_000, ["0", "0.5M", "1M", "1.5M"]),
+        (3_999_999_999, ["0", "1G", "2G", "3G", "4G"]),
+    ],
+)
+def test_the_labels_of_an_axis_are_short_enough_for_its_margin(number: int, labels: list[str]) -> None:
+    drawn = charts.scores({"DISEASE": {19: number}})
+    assert [tick.label for tick in drawn.y_ticks] == labels
+    assert all(len(tick.label) <= 5 for tick in drawn.y_ticks)
+    assert drawn.rows[19][1] == f"{number:,}"
+
+
 def test_nothing_to_count_still_makes_axes() -> None:
     for drawn in (charts.mentions_per_document({}), charts.scores({}), charts.pace([])):
         assert not drawn.bars

@@ -123,11 +123,17 @@ def test_a_run_that_failed_is_said_to_have_failed(output: Path, tmp_path: Path) 
     assert "AccountError" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("folder", [".", "/", ".."])
+def test_a_folder_in_place_of_the_file_is_refused_before_anything_is_read(folder: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"a folder: expected a file such as report\.html"):
+        write_html_report(tmp_path / "no-output", Path(folder), notes=None)
+
+
 def test_notes_that_are_no_folder_and_a_file_that_cannot_be_are_refused(output: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere: no such folder: expected the folder of notes"):
         write_html_report(output, tmp_path / "report.html", notes=tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"nowhere/report\.html: cannot be written \(No such file or directory\)"):
         write_html_report(output, tmp_path / "nowhere/report.html", notes=None)
-    with pytest.raises(InputError, match="cannot be written"):
-        write_html_report(output, output, notes=None)
+    with pytest.raises(InputError, match="no encoding of that name"):
+        write_html_report(output, tmp_path / "report.html", notes=None, encoding="rot13")
     assert not list(tmp_path.glob(".*"))

@@ -91,6 +91,19 @@ def test_another_text_is_refused_for_offsets_count_in_it(gold: Path, tmp_path: P
         read_sides(gold / "es", tmp_path / "found")
 
 
+def test_what_the_job_passes_over_is_passed_over_and_suffixes_are_read_in_any_case(gold: Path, tmp_path: Path) -> None:
+    for folder in ("_old", "es/.cache", "it/_x/y"):
+        (gold / folder).mkdir(parents=True)
+        (gold / folder / "z.ann").write_text("T1\tX 0 1\tH\n")
+    (gold / "es/_b.txt").write_text("Borrador.")
+    (gold / "es/a.txt").rename(gold / "es/a.TXT")
+    (gold / "it/brat/c.ann").rename(gold / "it/brat/c.ANN")
+    sides = read_sides(gold, gold)
+    assert [(d.doc_id, d.spans) for d in sides.gold] == [(name, GOLD) for name in ("es/a", "es/b", "it/brat/c")]
+    hidden = gold.rename(tmp_path / "_gold")  # of the root's own path nothing is passed over
+    assert len(read_sides(hidden, hidden).gold) == 3
+
+
 def test_a_folder_that_is_neither_is_refused(gold: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "half/documents").mkdir(parents=True)

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForMaskedLM
 
-from cardio_ner.checkpoint import tokenizer_files
 from cardio_ner.errors import ConfigError
+from cardio_ner.model_files import tokenizer_files
 from cardio_training import saving
 from cardio_training.saving import fast_tokenizer, git_commit, last_whole_checkpoint, save_fp16
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedModel, PreTrainedTokenizerFast
 
-from cardio_ner.checkpoint import MANIFEST, Checkpoint, positions_of, resolve_model
+from cardio_ner.checkpoint import MANIFEST, Checkpoint, resolve_model
 from cardio_ner.errors import ConfigError
+from cardio_ner.model_files import positions_of
 from cardio_ner.tags import TagScheme
 from cardio_training.acceleration import attention
 from cardio_training.recipe import Recipe

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from cardio_ner.checkpoint import tokenizer_files
 from cardio_ner.errors import ConfigError
+from cardio_ner.model_files import tokenizer_files
 from cardio_training.pretraining_recipe import PretrainingRecipe
 from cardio_training.recipe import Recipe
 

@@ -9,7 +9,8 @@
 
 Contract
 - Exit codes: 0 done; 1 a defect, or `doctor` found something broken; 2 wrong arguments or input, or a checkpoint that
-  cannot be used; 130 interrupted. What was wrong is one line on stderr.
+  cannot be used; 130 interrupted; 141 whoever read the answer went away (`| head`), of which nothing is said. What was
+  wrong is one line on stderr.
 - Answers go to stdout, and nothing else does. Where that is no terminal there is no colour, and nothing is cut.
 - Importing this loads neither duckdb, torch, transformers nor rich: a command imports what it needs when it is called.
 
@@ -20,6 +21,8 @@ are in errors.py.)
 from __future__ import annotations
 
 import errno
+import os
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -30,18 +33,36 @@ from cardio_ner.errors import InputError, errors_as_exit
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 a defect, or doctor found something broken; 2 wrong arguments or input, or a checkpoint "
-    "that cannot be used; 130 interrupted."
+    "that cannot be used; 130 interrupted; 141 the reader of the answer went away."
 )
+
+BROKEN_PIPE = 141
+"""128 and the number of SIGPIPE, as shells count."""
 
 
 class Commands(TyperGroup):
     """The commands, with one way for all of them to end in an error."""
 
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run the program. Where the reader of the answer went away, click and rich both end with 1, which is a
+        defect's: it ends with BROKEN_PIPE, as a program does that the signal stops."""
+        try:
+            return super().main(*arguments, **options)
+        except SystemExit as end:
+            if not isinstance(end.__context__, BrokenPipeError):
+                raise
+            if sys.stdout is not None:  # what is left in it must go somewhere when the interpreter ends
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(BROKEN_PIPE) from None
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command. A file that cannot be read or written is an error of its user, a broken pipe is none."""
         with errors_as_exit():
             try:
-                return super().invoke(ctx)
+                result = super().invoke(ctx)
+                if sys.stdout is not None:
+                    sys.stdout.flush()  # a reader that went away shows here, not when the interpreter ends
+                return result
             except BrokenPipeError:
                 raise
             except OSError as error:

@@ -3,6 +3,7 @@
 Contract
 - All texts are read, and their languages known, before the first one is tagged: what is wrong with one of them is said
   at once, and nothing is half done.
+- A document is named by its file's name without suffix; files that share one, by their path without it.
 - A brat folder that has annotations of these documents already is refused: they may be somebody's work.
 """
 
@@ -40,7 +41,9 @@ def tag(
     """Find the mentions in texts, and show them in colours."""
     if as_json and brat is not None:
         raise InputError("--json and --brat: expected one of them")
-    documents = list(_documents(files or [], text, _checked(language, checkpoint)))
+    documents = list(_documents(_named(files or [], by_stem=brat is not None), text, _checked(language, checkpoint)))
+    if as_json:
+        _check_names(documents)
     if brat is not None:
         _check_brat(documents, brat)
     tagged = _tagged(documents, checkpoint)
@@ -69,16 +72,25 @@ def _checked(language: str | None, checkpoint: str | None) -> str | None:
     return folded
 
 
-def _documents(files: list[Path], text: str | None, language: str | None) -> Iterator[Document]:
+def _named(files: list[Path], *, by_stem: bool) -> list[tuple[str, Path]]:
+    """The files with the names of their documents. `by_stem`: by their stems alone, of which files are made."""
+    times = Counter(path.stem for path in files)
+    return [
+        (path.stem if by_stem or times[path.stem] == 1 else (path.parent / path.stem).as_posix(), path)
+        for path in files
+    ]
+
+
+def _documents(files: list[tuple[str, Path]], text: str | None, language: str | None) -> Iterator[Document]:
     """The texts as they came, with their languages."""
     if files and text is not None:
         raise InputError("--text and files: expected one of them")
     if text is not None:
-        yield _document("text", "--text", text, language)
+        yield _document("text", "--text", _checked_text(text), language)
     elif not files:
         yield _document("stdin", STANDARD_INPUT, _read_standard_input(), language)
-    for path in files:
-        yield _document(path.stem, str(path), _read_file(path), language)
+    for name, path in files:
+        yield _document(name, str(path), _read_file(path), language)
 
 
 def _document(doc_id: str, name: str, text: str, language: str | None) -> Document:
@@ -96,6 +108,21 @@ def _detected(name: str, text: str) -> str:
     return language
 
 
+def _checked_text(text: str) -> str:
+    """An argument's text. Bytes of it that are not UTF-8 are halves of characters in Python."""
+    if not _has_utf8(text):
+        raise InputError("--text: not UTF-8: expected a text in UTF-8; set the terminal to it, or give a file")
+    return text
+
+
+def _has_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _read_file(path: Path) -> str:
     from cardio_ner.corpus.standoff import read_text
 
@@ -109,6 +136,8 @@ def _read_file(path: Path) -> str:
 
 
 def _read_standard_input() -> str:
+    if sys.stdin is None:
+        raise InputError(f"{STANDARD_INPUT}: closed: expected a text there, in --text or in files")
     if sys.stdin.isatty():
         typer.echo("Type a text, then Ctrl-D on a line of its own:", err=True)
     try:
@@ -117,6 +146,13 @@ def _read_standard_input() -> str:
         raise InputError(
             f"{STANDARD_INPUT}: byte {error.start} is not UTF-8: expected UTF-8; convert it: iconv -f ITS-NAME -t utf8"
         ) from None
+
+
+def _check_names(documents: list[Document]) -> None:
+    """Raise InputError where JSON lines in UTF-8 cannot hold a document's name."""
+    for document in documents:
+        if not _has_utf8(document.doc_id):
+            raise InputError(f"--json: {document.doc_id!a} is not UTF-8: expected a file whose name is; rename it")
 
 
 def _check_brat(documents: list[Document], folder: Path) -> None:

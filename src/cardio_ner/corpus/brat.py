@@ -7,11 +7,14 @@ Contract
 - Lines that are not text-bound (relations, notes, attributes: not `T…`) are passed over: they hold no mention.
 - A discontinuous mention (`10 15;20 29`) raises CorpusError: spans here are contiguous.
 - A `.txt` without `.ann` is a document without mentions; an `.ann` without `.txt` raises.
+- Suffixes are read in any case, and files whose names begin with `_` or `.` are passed over, as the job does.
+- In a type that is written, `_` stands for white space: brat's types are one word.
 Format: brat rapid annotation tool, https://brat.nlplab.org/standoff.html
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -25,21 +28,43 @@ def read_brat(folder: Path, *, language: str, misaligned: Misaligned | None = No
 
     A misaligned mention raises CorpusError, unless `misaligned` is given to count it in.
     """
-    texts = sorted(folder.glob("*.txt"))
-    orphans = {path.stem for path in folder.glob("*.ann")} - {path.stem for path in texts}
+    texts, annotations = files_of(folder, ".txt"), _by_stem(files_of(folder, ".ann"))
+    orphans = annotations.keys() - _by_stem(texts).keys()
     if orphans:
         raise CorpusError(f"{folder}: {len(orphans)} .ann files have no .txt (such as {min(orphans)}.ann)")
     if not texts:
         raise CorpusError(f"{folder}: no .txt file: expected a brat folder of .txt and .ann files")
-    return [_read_document(path, language, misaligned) for path in texts]
+    return [_read_document(path, annotations.get(path.stem), language, misaligned) for path in texts]
 
 
-def _read_document(path: Path, language: str, misaligned: Misaligned | None) -> Document:
-    text = read_text(path)
-    annotation = path.with_suffix(".ann")
-    lines = read_text(annotation).removeprefix("\ufeff").split("\n") if annotation.exists() else []
-    spans = _parse_lines(lines, text, annotation, misaligned)
-    return Document(path.stem, language, text).with_spans(spans)
+def files_of(folder: Path, suffix: str) -> list[Path]:
+    """The files of a folder that have the suffix, in any case, sorted by name."""
+    return sorted(path for path in folder.glob("*") if path.suffix.lower() == suffix and not is_hidden(path.name))
+
+
+def is_hidden(name: str) -> bool:
+    """Is this the name of a file or a folder that the job passes over?"""
+    return name.startswith(("_", "."))
+
+
+def _by_stem(paths: Iterable[Path]) -> dict[str, Path]:
+    """The files by their documents' names. Raises CorpusError for two of one name (`a.txt` and `a.TXT`)."""
+    named: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in named:
+            raise CorpusError(
+                f"{path}: {named[path.stem].name} is beside it: expected one file of this name; rename it"
+            )
+        named[path.stem] = path
+    return named
+
+
+def _read_document(path: Path, annotation: Path | None, language: str, misaligned: Misaligned | None) -> Document:
+    document = Document(path.stem, language, read_text(path))
+    if annotation is None:
+        return document
+    lines = read_text(annotation).removeprefix("\ufeff").split("\n")
+    return document.with_spans(_parse_lines(lines, document.text, annotation, misaligned))
 
 
 def _parse_lines(lines: Iterable[str], text: str, path: Path, misaligned: Misaligned | None) -> Iterator[Span]:
@@ -61,17 +86,22 @@ def _parse_lines(lines: Iterable[str], text: str, path: Path, misaligned: Misali
 
 
 def write_brat(documents: Iterable[Document], folder: Path) -> int:
-    """Write `doc_id.txt` and `doc_id.ann` per document; entity types are written as they are. Returns how many."""
+    """Write `doc_id.txt` and `doc_id.ann` per document; entity types are written as they are, but for white
+    space. Returns how many."""
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
     for document in documents:
         if Path(document.doc_id).name != document.doc_id or not document.doc_id:
             raise CorpusError(f"doc_id {document.doc_id!r} is no file name: expected one without '/'")
         lines = (
-            f"T{number}\t{span.entity_type} {span.start} {span.end}\t{one_line(document.mention(span))}\n"
+            f"T{number}\t{_one_word(span.entity_type)} {span.start} {span.end}\t{one_line(document.mention(span))}\n"
             for number, span in enumerate(document.spans, start=1)
         )
         (folder / f"{document.doc_id}.txt").write_bytes(document.text.encode("utf-8"))
         (folder / f"{document.doc_id}.ann").write_bytes("".join(lines).encode("utf-8"))
         count += 1
     return count
+
+
+def _one_word(entity_type: str) -> str:
+    return re.sub(r"\s+", "_", entity_type)

@@ -18,7 +18,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from cardio_ner.corpus.brat import read_brat
+from cardio_ner.corpus.brat import files_of, read_brat
 from cardio_ner.document import DISEASE, LANGUAGES, MEDICATION, Document
 from cardio_ner.errors import CorpusError
 
@@ -80,7 +80,7 @@ def read_multicardioner(data: Path, language: str) -> LanguageCorpus:
 
 def _dev_names(folder: Path) -> tuple[str, ...]:
     """Of cardioccc_dev in all languages, each once, in the order of `read_brat`."""
-    parts = [(folder / "track2" / "cardioccc_dev" / language / "brat").glob("*.txt") for language in LANGUAGES]
+    parts = [files_of(folder / "track2" / "cardioccc_dev" / language / "brat", ".txt") for language in LANGUAGES]
     return tuple(Path(name).stem for name in sorted({path.name for part in parts for path in part}))
 
 

@@ -76,6 +76,6 @@ class PaddedModel:
     def _shape(self, lengths_tokens: Sequence[int]) -> tuple[int, int]:
         """(rows to compute, their width); the width never passes the model's positions."""
         longest = max(lengths_tokens)
-        positions = int(getattr(self.model.config, "max_position_embeddings", 0)) or padded_width(longest)
+        positions = getattr(self.model.config, "max_position_embeddings", None) or padded_width(longest)
         width = max(longest, min(padded_width(longest), positions))
         return max(len(lengths_tokens), -(-MIN_TOKENS // width)), width

@@ -1,7 +1,8 @@
 """The two sides of an evaluation: gold documents from brat folders, and the same documents as they were annotated.
 
 Contract
-- A document is named by its path below the folder, without `.txt`, as the job names it: `es/case1`.
+- A document is named by its path below the folder, without `.txt`, as the job names it: `es/case1`. As the job does, it
+  passes over what lies in folders whose names begin with `_` or `.`.
 - Its language is what the caller says, else the folder's name (`es`, `es/brat`), else what the job's tables say, else
   UNDETERMINED.
 - Every gold document must be on the other side, with the same text: one that was never annotated must not pass for one
@@ -17,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cardio_ner.corpus.brat import read_brat
+from cardio_ner.corpus.brat import is_hidden, read_brat
 from cardio_ner.document import LANGUAGES, UNDETERMINED, Document, Span
 from cardio_ner.errors import DocumentError, InputError
 
@@ -74,13 +75,14 @@ def _read_brat_tree(root: Path, language: str | None) -> list[Document]:
     """The documents of a brat folder and of those in it."""
     if not root.is_dir():
         raise InputError(f"{root}: no such folder: expected a brat folder of .txt and .ann files")
-    folders = sorted({path.parent for path in root.rglob("*") if path.suffix in (".txt", ".ann")})
+    below = [path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in (".txt", ".ann")]
+    folders = sorted({path.parent for path in below if not any(map(is_hidden, path.parts))})
     if not folders:
         raise InputError(f"{root}: no .txt file in it: expected a brat folder, or the --output folder of a job")
     return [
-        replace(document, doc_id=folder.relative_to(root).joinpath(document.doc_id).as_posix())
+        replace(document, doc_id=folder.joinpath(document.doc_id).as_posix())
         for folder in folders
-        for document in read_brat(folder, language=language or _language_of(root, folder.relative_to(root)))
+        for document in read_brat(root / folder, language=language or _language_of(root, folder))
     ]
 
 

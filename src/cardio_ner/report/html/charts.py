@@ -72,7 +72,8 @@ def mentions_per_document(documents_by_mentions: Mapping[int, int]) -> Chart:
         number = sum(documents_by_mentions.get(n, 0) for n in range(begin, begin + width))
         name = f"{begin}" if width == 1 else f"{begin}–{begin + width - 1}"
         columns.append(_Column(begin, begin + width, name, {"documents": number}))
-    x_ticks = [(at + (0.5 if width == 1 else 0), f"{at:,.0f}") for at in _round_steps(most + 1)]
+    steps = _round_steps(most + 1)
+    x_ticks = [(at + (0.5 if width == 1 else 0), label) for at, label in zip(steps, _labels(steps), strict=True)]
     return _chart(columns, x_ticks, x_title="mentions", y_title="documents")
 
 
@@ -125,7 +126,8 @@ def _chart(
         bars=tuple(bars),
         x_ticks=tuple(Tick(round(LEFT + (at - first) * x_unit, 2), label) for at, label in x_ticks if at <= last),
         y_ticks=tuple(
-            Tick(round(HEIGHT - BOTTOM - at * y_unit, 2), f"{at:,.0f}" if whole else f"{at:g}") for at in steps
+            Tick(round(HEIGHT - BOTTOM - at * y_unit, 2), label)
+            for at, label in zip(steps, _labels(steps), strict=True)
         ),
         x_title=x_title,
         y_title=y_title,
@@ -142,6 +144,14 @@ def _rounded(x: float, y: float, width: float, height: float, kind: str, label: 
 
 def _number(value: float, *, whole: bool) -> str:
     return f"{value:,.0f}" if whole else f"{value:,.1f}"
+
+
+def _labels(steps: Sequence[float]) -> list[str]:
+    """An axis's labels, which must fit its margin: 0, 2,500, 5,000; 0, 5k, 10k; 0, 0.5M, 1M, 1.5M."""
+    for least, unit, name in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if steps[-1] >= least:
+            return [f"{at / unit:g}{name}" if at else "0" for at in steps]
+    return [f"{at:,.0f}" if at.is_integer() else f"{at:g}" for at in steps]
 
 
 def _round_steps(most: float, *, whole: bool = True) -> list[float]:

@@ -59,14 +59,18 @@ class _Group:
     """Score, record and mention, of records with text."""
 
 
-def read_records(tables: duckdb.DuckDBPyConnection, notes: Path | None) -> Sequence[Record]:
+def read_records(
+    tables: duckdb.DuckDBPyConnection, notes: Path | None, encoding: str | None = None
+) -> Sequence[Record]:
     """Every document that has an identifier, in the identifiers' order."""
     mentions: dict[str, list[tuple[Span, str]]] = {}
     for doc_id, start, end, entity_type, score, text in tables.execute(_SPANS).fetchall():
         mentions.setdefault(doc_id, []).append((Span(start, end, entity_type, score), text))
     records = []
     for doc_id, language, status, reason, sha256 in tables.execute(_DOCUMENTS).fetchall():
-        text, without = text_of(notes, doc_id, sha256) if notes is not None else (None, WITHOUT_NOTES)
+        text, without = None, WITHOUT_NOTES
+        if notes is not None:
+            text, without = text_of(notes, doc_id, sha256, encoding=encoding)
         outcome = f"{status}: {reason}" if reason else status
         records.append(Record(doc_id, language, outcome, tuple(mentions.get(doc_id, ())), text, without))
     return records

@@ -35,6 +35,7 @@ from cardio_ner.report.html.reader import Record, read_records, reader_json
 from cardio_ner.report.html.run import Run, pace, read_run
 from cardio_ner.report.page import NEGATION_NOTE
 from cardio_ner.report.tables import open_tables
+from cardio_ner.report.texts import check_encoding
 
 TEXT_BY_DEFAULT = 200
 """Up to so many documents, the page has their text unless told otherwise."""
@@ -55,13 +56,19 @@ class HtmlReport:
     """Records whose text is in the page."""
 
 
-def write_html_report(output: Path, file: Path, *, notes: Path | None, with_text: bool | None = None) -> HtmlReport:
-    """Write the report of a job's `output` folder to `file`; `notes` is the folder of texts that was annotated.
+def write_html_report(
+    output: Path, file: Path, *, notes: Path | None, with_text: bool | None = None, encoding: str | None = None
+) -> HtmlReport:
+    """Write the report of a job's `output` folder to `file`; `notes` is the folder of texts that was annotated, and
+    `encoding` what the job was told of them.
 
     `with_text`: False leaves all record text out, True puts it in, None decides by the number of documents.
-    Raises InputError where there are no tables, the notes are no folder, the page would be too large, or the file
-    cannot be written.
+    Raises InputError where there are no tables, the notes are no folder, the encoding is none, the page would be too
+    large, or the file cannot be written.
     """
+    check_encoding(encoding)
+    if file.is_dir():
+        raise InputError(f"{file}: a folder: expected a file such as report.html")
     tables = open_tables(output)
     if notes is not None and not notes.is_dir():
         raise InputError(f"{notes}: no such folder: expected the folder of notes that was annotated")
@@ -73,7 +80,7 @@ def write_html_report(output: Path, file: Path, *, notes: Path | None, with_text
             "leave the text out (--no-text), or annotate a sample into another output"
         )
     run = read_run(output)
-    records = read_records(tables, notes) if with_text else ()
+    records = read_records(tables, notes, encoding) if with_text else ()
     speed = charts.pace(pace(tables, run)) if run else None
     page = _page(output.resolve().name, counts, run, speed, records if with_text else None, has_notes=notes is not None)
     _put(page, file)
