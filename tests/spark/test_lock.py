@@ -34,6 +34,17 @@ def forge(output: Path, **holder: object) -> Path:
     return lock
 
 
+def assert_its_heartbeat_decides(spark: SparkSession, lock: Path) -> None:
+    """The lock is held while its heart beats, and is taken over later."""
+    output = str(lock.parent)
+    with pytest.raises(LockError, match="held by run other"):
+        output_lock(spark, output).__enter__()
+    long_ago = time.time() - STALE_SECONDS - 5
+    os.utime(lock, (long_ago, long_ago))
+    with output_lock(spark, output):
+        pass
+
+
 def test_a_second_run_is_refused_and_told_whose_lock_it_is(spark: SparkSession, tmp_path: Path) -> None:
     with output_lock(spark, str(tmp_path)) as lock:
         with pytest.raises(LockError, match=rf"held by run {lock.run} \(host .*, pid {os.getpid()}, since 20"):
@@ -66,12 +77,7 @@ def test_a_process_that_this_user_cannot_see_is_judged_by_its_heartbeat(
 
     monkeypatch.setattr(Path, "read_text", hidden)
     lock = forge(tmp_path, **place(), pid=1, process_started="17")
-    with pytest.raises(LockError, match="held by run other"):
-        output_lock(spark, str(tmp_path)).__enter__()
-    long_ago = time.time() - STALE_SECONDS - 5
-    os.utime(lock, (long_ago, long_ago))
-    with output_lock(spark, str(tmp_path)):
-        pass
+    assert_its_heartbeat_decides(spark, lock)
 
 
 @pytest.mark.parametrize("elsewhere", [{"boot": "another"}, {"pid_namespace": "pid:[1]"}, {"boot": None}])
@@ -80,12 +86,7 @@ def test_a_pid_says_nothing_where_only_the_hosts_name_is_the_same(
 ) -> None:
     """Two containers of one name, two machines of one name: the heartbeat alone decides."""
     lock = forge(tmp_path, **(place() | elsewhere), pid=2**22 + 1, process_started="1")
-    with pytest.raises(LockError, match="held by run other"):
-        output_lock(spark, str(tmp_path)).__enter__()
-    long_ago = time.time() - STALE_SECONDS - 5
-    os.utime(lock, (long_ago, long_ago))
-    with output_lock(spark, str(tmp_path)):
-        pass
+    assert_its_heartbeat_decides(spark, lock)
 
 
 @pytest.mark.parametrize("judged", ['{"run": "dead"}', '{"run": "de'])
