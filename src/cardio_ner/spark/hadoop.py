@@ -73,19 +73,19 @@ def files_below(spark: SparkSession, path: str) -> Iterator[File]:
 
 def folders_in(spark: SparkSession, path: str) -> list[str]:
     """The names of the folders in a folder; none where it does not exist."""
-    hadoop_path, file_system = hadoop_path_of(spark, path)
-    if not file_system.exists(hadoop_path):
-        return []
-    return sorted(str(s.getPath().getName()) for s in file_system.listStatus(hadoop_path) if s.isDirectory())
+    return sorted(str(status.getPath().getName()) for status in _statuses(spark, path) if status.isDirectory())
 
 
 def names_in(spark: SparkSession, path: str) -> list[str]:
     """The names of files and folders in a folder, hidden ones left out; none where it does not exist."""
-    hadoop_path, file_system = hadoop_path_of(spark, path)
-    if not file_system.exists(hadoop_path):
-        return []
-    names = (str(status.getPath().getName()) for status in file_system.listStatus(hadoop_path))
+    names = (str(status.getPath().getName()) for status in _statuses(spark, path))
     return sorted(name for name in names if not name.startswith(HIDDEN))
+
+
+def _statuses(spark: SparkSession, path: str) -> Any:
+    """What Hadoop says of each file and folder in a folder; nothing where it does not exist."""
+    hadoop_path, file_system = hadoop_path_of(spark, path)
+    return file_system.listStatus(hadoop_path) if file_system.exists(hadoop_path) else []
 
 
 def make_folder(spark: SparkSession, path: str) -> bool:

@@ -6,10 +6,12 @@ Contract
   them by another reader, set aside one that is corrupt, and be read twice without running anything twice.
 - Then `catch_up` compares the input's listing with the ledger and reads what the stream did not: files overwritten in
   place, empty files (Spark's listing drops them), files older than any limit, a stream whose checkpoint was lost.
-- Tables that cannot be streamed are read by `catch_up` alone, chunk by chunk; a pass that was interrupted goes on.
-- Batch ids: `<letter><digest>-<number>`. `b`: digest of stream and streaming query, number of its batch. `r` and `t`
-  (files read again, chunks of a table) and `f` (failed documents): digest of stream and pieces, and how often these
-  pieces were committed before. The letter keeps readers from taking the value for a number.
+- Tables that cannot be streamed are read by `catch_up` alone, chunk by chunk; a pass that was interrupted goes on, and
+  another one follows.
+- Batch ids: `<letter><digest>-<number>`. `b`: digest of stream and streaming query, number of its batch. `r` (files
+  read again, or of a trigger that has too many for one batch), `t` (chunks of a table) and `f` (failed documents):
+  digest of stream and pieces, and how often these pieces were committed before. The letter keeps readers from taking
+  the value for a number.
 """
 
 from __future__ import annotations

@@ -27,13 +27,13 @@ from cardio_ner.spark.schema import DOCUMENTS, INPUTS, SPANS, quoted
 OWN_FOLDERS = ("documents", "inputs", "spans", "_staging", "_state")
 """What runs write to and clean up below their output."""
 _BATCH, _LANGUAGE = re.compile(r"batch_id=[a-z][0-9a-f]+-\d+"), re.compile(r"language=.*")
-_INNERMOST = {"documents": _BATCH, "inputs": _BATCH, "spans": _LANGUAGE}
+_NAMES_IN = {"documents": _BATCH, "inputs": _BATCH, "spans": _LANGUAGE}
 
 
 def strangers(spark: SparkSession, output: str) -> list[str]:
     """What stands in the tables' folders and is no part of a table: `inputs/ward1`, say, of somebody's project."""
-    found = ((table, name) for table in _INNERMOST for name in names_in(spark, f"{output}/{table}"))
-    return [f"{table}/{name}" for table, name in found if not _INNERMOST[table].fullmatch(name)]
+    found = ((table, name) for table in _NAMES_IN for name in names_in(spark, f"{output}/{table}"))
+    return [f"{table}/{name}" for table, name in found if not _NAMES_IN[table].fullmatch(name)]
 
 
 def is_batch(folder: str) -> bool:
