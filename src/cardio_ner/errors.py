@@ -7,6 +7,7 @@ CardioNerError
 ├── CheckpointError    a checkpoint directory whose weights, labels or manifest disagree
 ├── ConfigError        a configuration file or argument with an unknown key or an illegal value
 ├── InputError         an input of the job that cannot be read as asked (missing column, no file…)
+│   └── NoFileError        a folder without a file of the input: one may come yet
 ├── DeviceError        a device that has no room for even the smallest batch: no document's fault
 │   └── DeviceLostError    a GPU that failed in this process, which cannot use it again: a new process can
 └── RunError           a run that stopped; `exit_code` is what the job's process ends with
@@ -54,6 +55,10 @@ class ConfigError(CardioNerError, ValueError):
 
 class InputError(CardioNerError, ValueError):
     """An input that cannot be read as asked."""
+
+
+class NoFileError(InputError):
+    """A folder that has no file of the input, so far."""
 
 
 class DeviceError(CardioNerError):

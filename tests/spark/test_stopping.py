@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from cardio_ner.errors import AccountError
+from cardio_ner.errors import AccountError, NoFileError
 from cardio_ner.spark import stream
 from cardio_ner.spark.account import RunAccount
 from cardio_ner.spark.pipeline import annotate
@@ -84,6 +84,46 @@ def test_a_run_that_follows_has_its_tables_registered_and_stops_when_it_waits(
     assert (told(output)["ending"], told(output)["error_type"]) == ("stopped", None)
     assert told(output)["ended"]
     assert not (output / "_lock").exists()
+
+
+def test_a_run_that_follows_waits_for_the_first_file(
+    spark: SparkSession, folder: Path, tmp_path: Path, settings: Settings
+) -> None:
+    empty, output, stop = tmp_path / "empty", tmp_path / "out", threading.Event()
+    empty.mkdir()
+    (empty / "_copying.jsonl").write_bytes(b"{")
+    lines: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(
+            annotate, spark, str(empty), str(output), settings, follow_seconds=0.2, stop=stop, log=lines.append
+        )
+        try:
+            wait_until(lambda: bool(lines), run)
+            time.sleep(0.5)
+            (folder / "0.jsonl").rename(empty / "0.jsonl")
+            wait_until(lambda: told(output).get("rows") == 1, run)
+        finally:
+            stop.set()
+        assert run.result(PATIENCE).outcomes() == {"annotated": 1}
+    (line,) = lines
+    assert "waiting for the first one" in line
+    with pytest.raises(NoFileError, match="no file"):  # no run that ends by itself waits
+        annotate(spark, str(tmp_path / "out/_state"), str(tmp_path / "other"), settings)
+
+
+def test_a_run_that_is_stopped_before_a_file_came_says_that_there_was_none(
+    spark: SparkSession, tmp_path: Path, settings: Settings
+) -> None:
+    stop = threading.Event()
+    (tmp_path / "empty").mkdir()
+
+    def log(_line: str) -> None:
+        stop.set()
+
+    with pytest.raises(NoFileError):
+        annotate(
+            spark, str(tmp_path / "empty"), str(tmp_path / "out"), settings, follow_seconds=600, stop=stop, log=log
+        )
 
 
 @pytest.mark.parametrize("how", ["stream", "catch-up"])

@@ -186,6 +186,9 @@ def test_one_corrupt_file_among_good_ones_costs_one_row(
     (folder / "a.parquet").write_bytes(content)
     again = run()
     assert again.outcomes() == {"unchanged": 4}
+    ask = "SELECT doc_id FROM documents_current WHERE reason = 'unreadable_file'"
+    (left,) = open_tables(tmp_path / "out").execute(ask).fetchall()  # of a.parquet there are rows now
+    assert left[0].endswith("/c.parquet")
 
 
 def test_a_truncated_gzip_is_quarantined_too(run: Any, folder: Path) -> None:

@@ -253,3 +253,43 @@ def test_documents_current_has_each_document_once_and_every_row_that_is_nobodys(
     told = ask(duckdb_tables.packaged_sql("documents_by_outcome"))
     assert sum(row[3] for row in told) == 4
     assert {row[1:3]: row[4] for row in told} == {("rejected", "empty_text"): None, ("unchanged", None): 1}
+
+
+def test_an_unreadable_file_is_told_until_rows_of_it_come(ask: Ask, tmp_path: Path) -> None:
+    quarantined = {"reason": "unreadable_file", "text_sha256": None, "language": None}
+    write_documents(
+        tmp_path,
+        document("m", "b1-0", at=1, source_file="mended"),
+        rejected("mended", "b2-0", at=2, source_file="mended", **quarantined),
+        document("m", "b3-0", at=3, source_file="mended"),
+        document("s", "b1-0", at=1, source_file="spoilt"),
+        rejected("spoilt", "b2-0", at=2, source_file="spoilt", **quarantined),
+        rejected("spoilt", "b3-0", at=3, source_file="spoilt", **quarantined),
+    )
+    rows = ask("SELECT doc_id, reason, batch_id FROM documents_current")
+    assert rows == [("m", None, "b3-0"), ("s", None, "b1-0"), ("spoilt", "unreadable_file", "b3-0")]
+
+
+def test_rows_without_doc_id_are_those_of_a_files_last_reading(ask: Ask, tmp_path: Path) -> None:
+    """Of a file that came again they go; where its failed documents alone were tagged again they stay."""
+    null = {"reason": "null_id"}
+    first, second = {"source_modified_at": day(1)}, {"source_modified_at": day(2)}
+    write_documents(
+        tmp_path,
+        rejected(None, "b1-0", at=1, source_file="nightly", **null, **first),
+        rejected(None, "b2-0", at=2, source_file="nightly", **null, **second),
+        rejected(None, "b2-0", at=2, source_file="nightly", **null, **second),
+        rejected(None, "b1-0", at=1, source_file="mended", **null, **first),
+        document("m", "b2-0", at=2, source_file="mended", **second),
+        rejected(None, "b1-0", at=1, source_file="retried", **null, **first),
+        document("r", "b2-0", at=2, source_file="retried", **first),
+        rejected(None, "b1-0", at=1, source_file="twice", **null, **first),
+        rejected(None, "b2-0", at=2, source_file="twice", **null, **first),
+        rejected(None, "b1-0", at=1, **null),
+        rejected(None, "b2-0", at=2, **null),
+    )
+    rows = ask("SELECT coalesce(source_file, 'a table'), batch_id FROM documents_current WHERE doc_id IS NULL")
+    assert rows == [
+        ("a table", "b1-0"), ("a table", "b2-0"), ("nightly", "b2-0"), ("nightly", "b2-0"), ("retried", "b1-0"),
+        ("twice", "b2-0"),
+    ]  # fmt: skip

@@ -15,7 +15,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from cardio_ner.errors import InputError
+from cardio_ner.errors import InputError, NoFileError
 from cardio_ner.spark.hadoop import File, exists, files_below, qualified
 from cardio_ner.spark.spark_error import name_of
 
@@ -54,7 +54,7 @@ def is_input(path: str, root: str, asked: str, input_format: str) -> bool:
 
 
 def suffix_format(spark: SparkSession, input_path: str, asked: str) -> tuple[str, str, list[File]]:
-    """The qualified root, its format, and a few of its files. Raises InputError."""
+    """The qualified root, its format, and a few of its files. Raises InputError (NoFileError: none there yet)."""
     try:
         if not exists(spark, input_path):
             raise InputError(f"{input_path}: no such file or folder")
@@ -68,7 +68,7 @@ def suffix_format(spark: SparkSession, input_path: str, asked: str) -> tuple[str
     if asked == "auto":
         told = sorted({told for file in seen if (told := format_of(file.path))})
         if not told:
-            raise InputError(
+            raise NoFileError(
                 f"{input_path}: no file whose name ends in {', '.join(FORMATS)}: name it with --input-format"
             )
         if len(told) > 1:
@@ -78,7 +78,7 @@ def suffix_format(spark: SparkSession, input_path: str, asked: str) -> tuple[str
         input_format = asked
     files = [file for file in seen if is_input(file.path, root, asked, input_format)]
     if not files:
-        raise InputError(f"{input_path}: no file of format {input_format}: expected at least one")
+        raise NoFileError(f"{input_path}: no file of format {input_format}: expected at least one")
     if input_format in ("jsonl", "csv", "fhir"):
         _check_codecs(spark, files)
     return root, input_format, _spread(sorted(files, key=lambda file: (file.n_bytes == 0, file.path)))

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -22,7 +23,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructField
 
-from cardio_ner.errors import ConfigError, InputError
+from cardio_ner.errors import ConfigError, InputError, NoFileError
 from cardio_ner.spark.account import RunAccount
 from cardio_ner.spark.catalog import check_name
 from cardio_ner.spark.compact import recover
@@ -59,11 +60,12 @@ def annotate(
 ) -> RunAccount:
     """Annotate what is new at `input_path` (a path, or the name of a table) into the tables under `output`. Where
     `stop` is set meanwhile, the run ends after the batch in progress."""
-    started, clock = datetime.now(UTC), time.monotonic()
+    started, clock, stop = datetime.now(UTC), time.monotonic(), stop or threading.Event()
+    wait = None if follow_seconds is None else partial(stop.wait, follow_seconds)
     check_name(database)
     models = open_models(settings)
     configure(spark, settings)
-    source = open_table(spark, input_path, settings) if is_table else open_source(spark, input_path, settings)
+    source = open_table(spark, input_path, settings) if is_table else _opened(spark, input_path, settings, wait, log)
     output = _named(spark, output)
     _check_output(spark, source, output)
     _make(spark, output)
@@ -74,12 +76,29 @@ def annotate(
         with run.told_if_it_fails():
             seen = _begin(run, stream)
             tell = run.tell_and_register if follow_seconds else run.tell
-            ledger = WatchedLedger(seen.seen, stop or threading.Event(), tell)
+            ledger = WatchedLedger(seen.seen, stop, tell)
             with Meter(spark, source.n_bytes(seen.left(source.listing()))) as meter:
                 job = Job(spark, source, output, source.settings, models, stream, log, lock.check, meter, run.batches)
                 _run(job, ledger, follow_seconds=follow_seconds, retry=retry)
             run.register()
             return run.tell("stopped" if ledger.stop.is_set() else "done")
+
+
+def _opened(
+    spark: SparkSession, path: str, settings: Settings, wait: Callable[[], bool] | None, log: Callable[[str], None]
+) -> Source:
+    """The files at a path; where one may come yet, `wait` is called until there is one, or until it says to stop.
+    Raises InputError."""
+    said = stopped = False
+    while True:
+        try:
+            return open_source(spark, path, settings)
+        except NoFileError as error:
+            if wait is None or stopped:
+                raise
+            if not said:
+                log(f"{error}; waiting for the first one")
+        said, stopped = True, wait()
 
 
 def _begin(run: Running, stream: str) -> Ledger:

@@ -8,10 +8,24 @@
 --   * The latest row is the one annotated last; of one batch, the one whose source was modified last; then, so that the
 --     answer is always the same, a readable text before a rejected one, and the rest by value. (`batch_id` has no say but
 --     between equal texts: compaction changes it.)
+--   * What stands for a file, not for a document, goes when the file was read again: the row of an unreadable file once
+--     rows of the file came later; rows without doc_id once the file came later as another version, or with such rows.
+--     (`--retry failed` reads a file of the same version for its failed documents alone, so it takes none away.)
 CREATE OR REPLACE TEMPORARY VIEW documents_current AS
+WITH read_again AS (
+    SELECT source_file, source_modified_at, doc_id IS NULL AS is_nobodys, max(annotated_at) AS annotated_at
+    FROM documents
+    WHERE reason IS DISTINCT FROM 'unreadable_file'
+      AND source_file IN (SELECT /*+ BROADCAST(f) */ source_file FROM documents AS f WHERE doc_id IS NULL OR reason = 'unreadable_file')
+    GROUP BY source_file, source_modified_at, doc_id IS NULL
+)
 SELECT *
-FROM documents
+FROM documents AS d
 WHERE doc_id IS NOT NULL
+  AND NOT EXISTS (
+    SELECT /*+ BROADCAST(r) */ 1 FROM read_again AS r
+    WHERE r.source_file = d.source_file AND d.reason = 'unreadable_file' AND r.annotated_at > d.annotated_at
+  )
 QUALIFY row_number() OVER (
     PARTITION BY doc_id
     ORDER BY annotated_at DESC NULLS LAST, source_modified_at DESC NULLS LAST,
@@ -21,8 +35,13 @@ QUALIFY row_number() OVER (
 ) = 1
 UNION ALL
 SELECT *
-FROM documents
-WHERE doc_id IS NULL;
+FROM documents AS d
+WHERE doc_id IS NULL
+  AND NOT EXISTS (
+    SELECT /*+ BROADCAST(r) */ 1 FROM read_again AS r
+    WHERE r.source_file = d.source_file AND r.annotated_at > d.annotated_at
+      AND (r.is_nobodys OR r.source_modified_at IS DISTINCT FROM d.source_modified_at)
+  );
 
 
 -- The mentions of `documents_current`, with the columns of `spans`.
