@@ -63,17 +63,11 @@ def main(
             tagger = dataclasses.replace(tagger, tidied=tidied)
         scores: list[TaskScore] = []
         for code in languages:
-            if brat is not None:
-                gold, types = _gold(opened, code, brat)
-            elif written is not None:
-                gold, types = _notes(opened, code, fold, written)
-            else:
-                gold, types = _held_out(opened, code, fold, data)
+            gold, types = _gold(opened, code, fold, data=data, brat=brat, written=written)
             found = list(tagger.tag(gold))
             scores += score_documents(tagger, gold, found, types)
-            if by_shape:
-                for name in types:
-                    console.print(mistakes_table(gold, found, name))
+            for name in types if by_shape else ():
+                console.print(mistakes_table(gold, found, name))
     where = str(brat) if brat is not None else _called(opened, fold, written)
     console.print(
         as_table(scores, f"{checkpoint} on {where}, boundaries: {tagger.boundaries}, tidied: {tagger.tidied}")
@@ -81,6 +75,15 @@ def main(
     if json_file is not None:
         result = {"checkpoint": tagger.model_id, "data": where, "scores": [asdict(score) for score in scores]}
         json_file.write_text(json.dumps(result, indent=1), encoding="utf-8")
+
+
+def _gold(
+    opened: Checkpoint, language: str, fold: int, *, data: Path | None, brat: Path | None, written: Path | None
+) -> tuple[tuple[Document, ...], tuple[str, ...]]:
+    """The documents to score on, and the types."""
+    if brat is not None:
+        return tuple(read_brat(brat, language=language)), opened.scheme.entity_types
+    return _notes(opened, language, fold, written) if written else _held_out(opened, language, fold, data)
 
 
 def _notes(opened: Checkpoint, language: str, fold: int, written: Path) -> tuple[tuple[Document, ...], tuple[str, ...]]:
@@ -108,11 +111,6 @@ def _languages(opened: Checkpoint, asked: list[str] | None, texts: Path | None) 
             f"{texts}: its texts are of one language, not of {', '.join(languages)}: expected one --language"
         )
     return languages
-
-
-def _gold(opened: Checkpoint, language: str, brat: Path) -> tuple[tuple[Document, ...], tuple[str, ...]]:
-    """The documents of a brat folder, and the types to score."""
-    return tuple(read_brat(brat, language=language)), opened.scheme.entity_types
 
 
 def _held_out(

@@ -22,7 +22,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
-from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException, StreamingQueryException
@@ -64,12 +63,8 @@ def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None)
             raise RuntimeError("the batch stopped; see the run's own error") from None
 
     writer = _listing_stream(job).writeStream.foreachBatch(annotate_listing).option("checkpointLocation", checkpoint)
-    trigger: dict[str, Any] = (
-        {"availableNow": True}
-        if follow_seconds is None
-        else {"processingTime": f"{round(1000 * follow_seconds)} milliseconds"}
-    )
-    query = writer.trigger(**trigger).start()
+    every = None if follow_seconds is None else f"{round(1000 * follow_seconds)} milliseconds"
+    query = (writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)).start()
     try:
         if follow_seconds is None:
             query.awaitTermination()
