@@ -86,3 +86,10 @@ def test_both_values_are_frozen(value: Span | Document) -> None:
 def test_every_refusal_is_of_the_one_error_family() -> None:
     assert issubclass(DocumentError, CardioNerError)
     assert issubclass(DocumentError, ValueError)
+
+
+def test_a_text_that_is_no_unicode_is_refused_and_not_told() -> None:
+    with pytest.raises(DocumentError, match=r"document 'd7': a lone surrogate at code point 14: expected") as caught:
+        Document("d7", "es", "Toma aspirina \ud800 y más")
+    assert "Toma" not in str(caught.value)
+    assert Document("d8", "es", "Toma aspirina 💊 y más").text

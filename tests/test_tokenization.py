@@ -204,6 +204,51 @@ def test_no_list_of_all_tokens_is_made_for_each_token() -> None:
     assert Counted.asked == {"ids": 1, "offsets": 1, "word_ids": 1}
 
 
+@settings(max_examples=100, deadline=None)
+@given(texts=st.lists(awkward_texts, max_size=12), before=st.integers(0, 300))
+def test_a_long_run_of_words_without_space_between_keeps_its_tokens(
+    tokenizer: DocumentTokenizer, texts: list[str], before: int
+) -> None:
+    words = ["".join(text.split())[:40].replace("[", "(") for text in texts]
+    run = f"{' ' * before}{'/'.join(words)},{'aspirina-' * 20}"
+    assert len(list(tokenization._parts(run))) > 1
+    tokens, whole = tokenizer([run])[0], tokenizer._table.tokens([[run]])[0]
+    for name in ("ids", "starts", "ends", "begins_word"):
+        assert np.array_equal(getattr(tokens, name), getattr(whole, name)), name
+
+
+@given(letter=st.sampled_from(["x", "e\u0301", "\u0301", "\U0001f48a\ufe0f"]), count=st.integers(0, 500))
+def test_a_word_that_none_is_as_long_as_is_cut_between_letters(
+    tokenizer: DocumentTokenizer, letter: str, count: int
+) -> None:
+    parts = list(tokenization._parts(letter * count))
+    assert "".join(parts) == letter * count
+    assert all(len(part) <= tokenization.LONGEST_CHUNK + 1 for part in parts) or letter == "\u0301"
+    assert not any(word_table.belongs_to_previous(part[0]) for part in parts[1:])
+
+
+@pytest.mark.parametrize("name", ["es"])
+def test_a_picture_in_digits_takes_no_longer_than_its_size(tokenizer: DocumentTokenizer, name: str) -> None:
+    """WordPiece would take the cube: half an hour for these."""
+    digits = "0a9f" * 10_000
+    (tokens,) = tokenizer([f"Toma aspirina.\n{digits}\nAlta."])
+    assert tokens.ends[-1] == len(digits) + 21
+    assert tokens.begins_word.sum() == 3 + 400 + 2
+
+
+def test_half_a_million_characters_without_space_are_read_in_pieces(
+    tokenizer: DocumentTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenization, "PIECE_CHARS", 20)
+    monkeypatch.setattr(tokenization, "SEGMENT_CHARS", 50)
+    text = "aspirina " * 3 + "x\u0301" * 100 + " alta"
+    pieces = list(tokenization._pieces(text))
+    assert [first for first, _ in pieces[1:]] == [last for _, last in pieces[:-1]]
+    assert max(last - first for first, last in pieces) <= 51
+    assert not any(word_table.belongs_to_previous(text[first]) for first, _ in pieces)
+    assert cuts(text, tokenizer([text])[0])[-1] == "alta"
+
+
 def test_a_text_without_any_space_stays_whole(tokenizer: DocumentTokenizer) -> None:
     tokens = tokenizer(["x." * 30_000])[0]
     assert len(tokens) == 60_000

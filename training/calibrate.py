@@ -19,6 +19,7 @@ from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_ner.tagger import Tagger
 from cardio_training.calibration import Calibration, calibrate
 from cardio_training.provenance import unseen_fold
+from cardio_training.saving import write_whole
 
 
 def main(
@@ -40,7 +41,7 @@ def main(
         scores = opened.manifest.dev_scores | {"calibration": told}
         kept = {"temperatures": tuple(one.temperature for one in found), "dev_scores": scores}
         manifest = opened.manifest.model_copy(update=kept)
-        (checkpoint / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+        write_whole(checkpoint / MANIFEST, manifest.model_dump_json(indent=1))
     Console(width=120).print(_as_table(found, f"{checkpoint} on cardioccc_dev, fold {fold}"))
 
 

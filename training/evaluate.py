@@ -55,6 +55,8 @@ def main(
         opened = Checkpoint.open(checkpoint)
         if brat is not None and written is not None:
             raise ConfigError("--brat and --written: expected at most one")
+        if json_file is not None and not json_file.parent.is_dir():
+            raise ConfigError(f"--json {json_file}: no such folder: make {json_file.parent} first")
         languages = _languages(opened, language, brat or written)
         tagger = Tagger.load(opened, device=device, precision=precision)
         if boundaries is not None:

@@ -50,7 +50,8 @@ class Span:
 class Document:
     """One record: an identifier, a language code (`es`, `en`, `it`…), the text as it came, its mentions.
 
-    Raises DocumentError for a span that ends past the text.
+    Raises DocumentError for a span that ends past the text, and for a text with one surrogate without the other, which
+    is no Unicode: no tokenizer takes it, nor can it be written.
     """
 
     doc_id: str
@@ -59,12 +60,23 @@ class Document:
     spans: tuple[Span, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.text.isascii():
+            self._check_text()
         for span in self.spans:
             if span.end > len(self.text):
                 raise DocumentError(
                     f"document {self.doc_id!r}: span [{span.start}, {span.end}) ends past the text "
                     f"({len(self.text)} code points); were its offsets counted in bytes or UTF-16 units?"
                 )
+
+    def _check_text(self) -> None:
+        try:
+            self.text.encode()
+        except UnicodeEncodeError as error:
+            raise DocumentError(
+                f"document {self.doc_id!r}: a lone surrogate at code point {error.start}: expected Unicode; mend the "
+                "text, or read it with errors='replace'"
+            ) from None
 
     def with_spans(self, spans: Iterable[Span]) -> Document:
         """The same record with other mentions, in reading order."""

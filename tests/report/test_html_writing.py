@@ -106,6 +106,7 @@ def test_a_page_without_notes_says_how_to_get_the_texts(output: Path, tmp_path: 
     assert write_html_report(output, tmp_path / "report.html", notes=None).texts == 0
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "--notes NOTES" in page
+    assert "has names of records and their mentions, but no whole text" in page
     assert "apixaban" in page
 
 
@@ -120,7 +121,23 @@ def test_an_output_without_run_json_or_without_mentions_has_a_page_too(tmp_path:
 def test_a_run_that_failed_is_said_to_have_failed(output: Path, tmp_path: Path) -> None:
     write_account(output, rows=2, ending="failed", error_type="AccountError")
     write_html_report(output, tmp_path / "report.html", notes=None)
-    assert "AccountError" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "AccountError" in page
+    assert "has not ended well" in page
+
+
+@pytest.mark.parametrize(
+    ("ending", "said"), [("done", None), ("stopped", None), ("running", "The latest run goes on, or was killed")]
+)
+def test_a_run_that_did_not_fail_is_not_said_to_have_failed(
+    ending: str, said: str | None, output: Path, tmp_path: Path
+) -> None:
+    write_account(output, rows=2, ending=ending)
+    write_html_report(output, tmp_path / "report.html", notes=None)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "has not ended well" not in page
+    assert ("The latest run" in page) == (said is not None)
+    assert said is None or said in page
 
 
 @pytest.mark.parametrize("folder", [".", "/", ".."])

@@ -12,8 +12,9 @@ import pytest
 from cardio_ner.document import DISEASE, MEDICATION, Document
 from cardio_ner.errors import ConfigError
 from cardio_ner.tagger import Tagger
+from cardio_ner.word_table import Tokens
 from cardio_training import calibration
-from cardio_training.calibration import calibrate, expected_calibration_error
+from cardio_training.calibration import _halves, calibrate, expected_calibration_error
 from tiny_models import CLINICAL_TEXT
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -27,6 +28,15 @@ def test_the_error_is_the_distance_of_score_and_share_right_over_ten_bins() -> N
     assert expected_calibration_error(scores, right) == pytest.approx(expected)
     assert expected_calibration_error(np.ones(3), np.ones(3, dtype=bool)) == 0
     assert expected_calibration_error(np.zeros(0), np.zeros(0, dtype=bool)) == 0
+
+
+def test_a_document_and_its_translations_are_in_one_half() -> None:
+    nothing = Tokens(*(np.zeros(0, dtype=np.int64) for _ in range(4))), np.zeros((0, 3))
+    read = [(Document(str(n), language, ""), *nothing) for language in ("es", "en", "it") for n in range(5)]
+    halves = [[(one[0].doc_id, one[0].language) for one in half] for half in _halves(read)]
+    assert sorted([*halves[0], *halves[1]]) == sorted((one[0].doc_id, one[0].language) for one in read)
+    assert {doc_id for doc_id, _ in halves[0]} == {"0", "2", "4"}
+    assert {doc_id for doc_id, _ in halves[1]} == {"1", "3"}
 
 
 @pytest.fixture

@@ -70,6 +70,15 @@ def test_a_brat_folder_is_scored_in_one_language(
     assert LEARNT not in printed
 
 
+def test_scores_that_could_not_be_written_are_not_taken(
+    two_group_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate.Tagger, "load", None)
+    with pytest.raises(SystemExit, match="2"):
+        scored(two_group_checkpoint, tmp_path / "nowhere/scores.json", capsys, language=["es"], brat=tmp_path)
+    assert "nowhere/scores.json: no such folder" in capsys.readouterr().err
+
+
 def test_notes_of_a_fold_are_scored_by_the_types_that_are_annotated_in_them(
     two_group_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -277,6 +277,8 @@ def test_scores_are_those_of_the_hidden_tokens_counted_by_hand(
         ({"cardioccc_folds": [5]}, "less than 5"),
         ({"cardioccc_folds": []}, "cardioccc_folds: expected the folds to read"),
         ({"keep_at": [0.333, 0.334]}, "expected shares that differ by a hundredth"),
+        ({"keep_at": [0.31, 0.33], "tokens": 75_000}, r"of 9 steps that is after \[3, 3\]: expected different ones"),
+        ({"keep_at": [0.01], "tokens": 75_000}, r"of 9 steps that is after \[0\]: expected different ones, above 0"),
         ({"maskin": 0.2}, "maskin: Extra inputs are not permitted"),
     ],
 )

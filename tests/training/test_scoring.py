@@ -41,6 +41,7 @@ def test_strict_official_and_seqeval_scores_follow_their_rules(two_group_checkpo
     assert medication.f1 == medication.seqeval_f1 == pytest.approx(2 / 3)
     assert medication.official_f1 == 1.0
     assert (disease.gold, disease.predicted, disease.f1) == (0, 0, 1.0)
+    assert (disease.official_f1, disease.seqeval_f1) == (1.0, 1.0)
     console = Console(record=True, width=120, quiet=False)
     with console.capture() as shown:
         console.print(as_table([medication, disease], "title"))

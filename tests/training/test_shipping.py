@@ -193,6 +193,19 @@ def test_a_card_names_the_encoder_of_the_first_stage_and_the_texts_that_teachers
         model_card(checkpoint, recipe_file="")
 
 
+def test_where_the_card_cannot_be_written_nothing_is(two_group_checkpoint: Path, tmp_path: Path) -> None:
+    ship(packaged_model("es"), tmp_path / "es", recipe_file="")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "es").iterdir()}
+    learnt = STAGE | {"unlabelled": {"text/mine.es.jsonl.gz": 1}, "teachers": []}
+    values = {"languages": ["es"], "recipe": RECIPE, "dev_scores": SCORES, "training_data": learnt}
+    source = changed(two_group_checkpoint, tmp_path / "mine", **values)
+    with pytest.raises(ConfigError, match="no licence is known of it"):
+        ship(source, tmp_path / "es", recipe_file="")
+    with pytest.raises(ConfigError, match="--twin and --before: expected at most one"):
+        ship(source, tmp_path / "es", recipe_file="", twin=source, before=source)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "es").iterdir()} == before
+
+
 def test_one_whose_scores_are_of_no_task_is_not_shipped(two_group_checkpoint: Path, tmp_path: Path) -> None:
     values = {"languages": ["es"], "recipe": RECIPE, "training_data": STAGE, "dev_scores": SCORES | {"strict_f1": {}}}
     empty = changed(two_group_checkpoint, tmp_path / "empty", **values)

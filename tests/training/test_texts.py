@@ -79,6 +79,12 @@ def test_a_line_that_is_no_text_is_named_by_its_number_and_never_shown(tmp_path:
     assert "secreto" not in str(caught.value)
 
 
+def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "text").mkdir()
+    with pytest.raises(ConfigError, match=r"text: unreadable after line 0 \(IsADirectoryError\): expected a file"):
+        list(read_source(Source("text", 1), tmp_path))
+
+
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent\.jsonl: no such file"):
         list(read_source(Source("absent.jsonl", 1), tmp_path))
@@ -89,7 +95,11 @@ def test_an_absent_file_is_named(tmp_path: Path) -> None:
     [
         (gzip.compress(LINE * 3, mtime=0)[:-12], "cut.jsonl.gz", r"cut\.jsonl\.gz: unreadable after line \d"),
         (LINE, "plain.jsonl.gz", r"unreadable after line 0 \(BadGzipFile\)"),
-        (LINE + b"\xff\n", "latin.jsonl", r"unreadable after line \d \(UnicodeDecodeError\): expected UTF-8"),
+        (
+            LINE + b"\xff\n",
+            "latin.jsonl",
+            r"unreadable after line \d \(UnicodeDecodeError\): expected a file .* of UTF-8",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_read_to_its_end_is_named(

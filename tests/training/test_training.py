@@ -1,5 +1,6 @@
 """The real training run, on a tiny corpus and a tiny encoder, until it knows the corpus by heart."""
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -220,6 +221,66 @@ def test_the_weights_can_be_the_mean_of_the_last_epochs(
     for name, value in found.items():
         assert torch.allclose(value.float(), (epochs[0][name] + epochs[1][name]) / 2, atol=1e-3), name
     assert not torch.allclose(found["classifier.weight"].float(), epochs[1]["classifier.weight"], atol=1e-3)
+
+
+def test_an_early_best_epoch_takes_no_place_among_the_last(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.9, 0.5, 0.6, 0.7])
+    monkeypatch.setattr(run.NerTrainer, "score", lambda _: {("es", DISEASE): next(scores)})
+    train(recipe_of(tmp_path, hub_checkpoint, epochs=4, averaged_epochs=2), data=official_data)
+    steps = sorted(int(path.name[11:]) for path in (tmp_path / "trainer").glob("checkpoint-*"))
+    assert steps[1] == 4 * (steps[1] - steps[0])
+    assert len(steps) == 2
+
+
+def test_what_was_done_with_a_finished_checkpoint_stays(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(tmp_path, hub_checkpoint, epochs=1)
+    manifest = train(recipe, data=official_data) / MANIFEST
+    told = json.loads(manifest.read_text(encoding="utf-8")) | {"temperatures": [1.5, 0.7]}
+    manifest.write_text(json.dumps(told), encoding="utf-8")
+    monkeypatch.setattr(run, "build_model", None)
+    train(recipe, data=official_data)
+    assert Checkpoint.open(manifest.parent).manifest.temperatures == (1.5, 0.7)
+
+
+def test_a_run_whose_folder_was_moved_keeps_its_best_epoch(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.9, 0.5])
+    monkeypatch.setattr(run.NerTrainer, "score", lambda _: {("es", DISEASE): next(scores)})
+    recipe = recipe_of(tmp_path / "here", hub_checkpoint, epochs=2)
+    before = head_of(train(recipe, data=official_data))
+    shutil.rmtree(tmp_path / "here/checkpoint")  # as of a run that was killed when it had trained
+    (tmp_path / "here").rename(tmp_path / "there")
+    moved = recipe.model_copy(update={"output": tmp_path / "there"})
+    assert torch.equal(head_of(train(moved, data=official_data)), before)
+
+
+def test_a_vocabulary_that_other_texts_would_give_is_not_gone_on_with(text_data: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(text_data, tmp_path / "data"))
+    shorter = {"epochs": 1, "held_out_fold": None, "vocabulary_pieces": 1000}
+    recipe = recipe_of(tmp_path / "run", ROOT / "src/cardio_ner/models/es", **shorter)
+    folder = train(recipe, data=data)
+    assert Checkpoint.open(folder).model_id
+    shutil.rmtree(folder)
+    train(recipe, data=data)
+    shutil.rmtree(folder)
+    more = "".join(json.dumps({"lang": "es", "text": f"otra palabra nueva: {n} disnea"}) + "\n" for n in range(300))
+    (data / "text/more.es.jsonl.gz").write_bytes(gzip.compress(more.encode()))
+    with pytest.raises(ConfigError, match="the trimmed vocabulary, by the texts that it is counted in, has changed"):
+        train(recipe, data=data)
+
+
+def test_several_gpus_are_refused(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ConfigError, match="2 GPUs: training takes one: set CUDA_VISIBLE_DEVICES=0"):
+        train(recipe_of(tmp_path / "run", hub_checkpoint), data=official_data)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(("kept_epoch", "place"), [("best", 0), ("last", -1)])

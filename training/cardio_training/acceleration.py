@@ -16,6 +16,8 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import PreTrainedModel
 from transformers.models.mpnet.modeling_mpnet import MPNetSelfAttention
 
+from cardio_ner.errors import ConfigError
+
 WORKERS = 6
 """Processes that make batches for a GPU. With six an H100 read 1.1 million tokens a second of masked rows."""
 
@@ -23,6 +25,12 @@ WORKERS = 6
 def attention() -> str | None:
     """What transformers calls the attention to load a model with; None is the best that it has for the model."""
     return None if torch.cuda.is_available() else "eager"
+
+
+def check_one_gpu() -> None:
+    """Raise ConfigError where the Trainer would spread a step over several GPUs: each would get a whole batch."""
+    if torch.cuda.device_count() > 1:
+        raise ConfigError(f"{torch.cuda.device_count()} GPUs: training takes one: set CUDA_VISIBLE_DEVICES=0")
 
 
 def accelerate(model: PreTrainedModel, *, compiled: bool) -> PreTrainedModel:

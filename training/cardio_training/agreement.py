@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from os.path import normpath
 from pathlib import Path
 
 from rich.table import Table
@@ -35,7 +36,10 @@ class Agreement:
 
 def fresh_documents(checkpoint: Checkpoint, file: str, language: str, data: Path) -> Iterator[Document]:
     """The texts of one language of a file of the data folder that the checkpoint's last stage has not learnt."""
-    share = checkpoint.manifest.training_data.get("unlabelled", {}).get(file, 0)
+    told = checkpoint.manifest.training_data
+    parts = [part.get("unlabelled", {}) for part in told.get("merged", [told])]
+    shares = [share for part in parts for name, share in part.items() if normpath(name) == normpath(file)]
+    share = max(shares, default=0)
     for number, (its_language, text) in enumerate(read_source(Source(file, 1.0), data)):
         if its_language == language and draw(text, DRAWN) >= share:
             yield Document(str(number), language, text)

@@ -52,7 +52,7 @@ def calibrate(tagger: Tagger, gold: Sequence[Document], annotated: Annotated) ->
     found = []
     for g, group in enumerate(tagger.encoder.scheme.groups):
         read = [one for one in everything if annotated[one[0].language].issuperset(group.entity_types)]
-        halves = read[::2], read[1::2]
+        halves = _halves(read)
         before, right = _scores(plain, read, g, 1.0)
         if not len(before):
             raise ConfigError(
@@ -64,6 +64,12 @@ def calibrate(tagger: Tagger, gold: Sequence[Document], annotated: Annotated) ->
         error = expected_calibration_error(before, right), expected_calibration_error(*after)
         found.append(Calibration(group.entity_types, len(before), _fit(plain, read, g), *error))
     return found
+
+
+def _halves(read: Sequence[Read]) -> tuple[list[Read], list[Read]]:
+    """Every other document by its doc_id, so that a document and its translations are in one half."""
+    places = {doc_id: n for n, doc_id in enumerate(dict.fromkeys(document.doc_id for document, *_ in read))}
+    return [one for one in read if places[one[0].doc_id] % 2 == 0], [one for one in read if places[one[0].doc_id] % 2]
 
 
 def expected_calibration_error(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> float:

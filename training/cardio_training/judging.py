@@ -7,6 +7,7 @@ from pathlib import Path
 from cardio_ner.checkpoint import MANIFEST, Checkpoint
 from cardio_ner.corpus.multicardioner import N_FOLDS, read_multicardioner
 from cardio_ner.tagger import Tagger
+from cardio_training.saving import write_whole
 from cardio_training.trainer import score_tasks
 
 
@@ -29,5 +30,5 @@ def score_checkpoint(folder: Path, fold: int, data: Path) -> dict[str, float]:
         "strict_f1": rounded,
     }
     scored = manifest.model_copy(update={"dev_scores": facts})
-    (folder / MANIFEST).write_text(scored.model_dump_json(indent=1), encoding="utf-8")
+    write_whole(folder / MANIFEST, scored.model_dump_json(indent=1))
     return rounded

@@ -19,8 +19,7 @@ from transformers import AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokeni
 
 from cardio_ner.corpus.multicardioner import data_folder
 from cardio_ner.encoder import choose_device, choose_dtype, wrap_tokenizer
-from cardio_ner.errors import ConfigError
-from cardio_training.acceleration import accelerate, attention, loader_arguments
+from cardio_training.acceleration import accelerate, attention, check_one_gpu, loader_arguments
 from cardio_training.curves import HISTORY
 from cardio_training.masked_words import KeepCurves, KeepEncoders, MaskedWordTrainer
 from cardio_training.masking import MaskingCollator, RowsInOrder, word_starts
@@ -50,8 +49,7 @@ def pretrain(recipe: PretrainingRecipe, *, data: Path | None = None) -> Path:
     """Run the recipe (or go on with it) and return the encoder's folder."""
     check_reporters(recipe.report_to)
     data = data_folder(data)
-    if torch.cuda.device_count() > 1:
-        raise ConfigError(f"{torch.cuda.device_count()} GPUs: pre-training takes one: set CUDA_VISIBLE_DEVICES=0")
+    check_one_gpu()
     start = start_encoder(recipe, data=data)
     begun, encoder, state = (recipe.output / name for name in (BEGUN, "encoder", "trainer"))
     check_same_recipe(recipe, begun, RUN_KEYS)

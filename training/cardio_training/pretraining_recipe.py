@@ -116,6 +116,11 @@ class PretrainingRecipe(BaseModel):
             raise ValueError(
                 f"keep_at {self.keep_at}: expected shares that differ by a hundredth, for the folders' names"
             )
+        at = [round(share * self.steps) for share in self.keep_at]
+        if 0 in at or len(set(at)) < len(at):
+            raise ValueError(
+                f"keep_at {self.keep_at}: of {self.steps} steps that is after {at}: expected different ones, above 0"
+            )
         return self
 
     @property

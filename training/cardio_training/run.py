@@ -3,7 +3,7 @@
 Contract: `train(recipe)` leaves `output/checkpoint` (fp16 safetensors, tokenizer, cardio_ner.json with what was read
 and the scores of the fold held out), `output/history.json` and its picture, `output/curves.svg` (a run of no epochs
 learns nothing and has none). A fold that the base or a teacher has learnt is refused before anything is trained, and so
-is going on in a folder that another recipe began.
+is going on in a folder that another recipe began. A run that has ended is left as it is.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast, TrainingArguments, set_seed
 
-from cardio_ner.checkpoint import MANIFEST, Manifest
+from cardio_ner.checkpoint import MANIFEST, Checkpoint, Manifest
 from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
 from cardio_ner.document import Document
 from cardio_ner.encoder import choose_device, choose_dtype, wrap_tokenizer
 from cardio_ner.tokenization import DocumentTokenizer
-from cardio_training.acceleration import accelerate, loader_arguments
+from cardio_training.acceleration import accelerate, check_one_gpu, loader_arguments
 from cardio_training.building import build_model
-from cardio_training.curves import training_panels
+from cardio_training.curves import HISTORY, training_panels
 from cardio_training.dataset import Collator, EncodingReport, Example, WindowDataset
 from cardio_training.judging import score_checkpoint
 from cardio_training.merging import average_into, last_epochs
@@ -32,7 +32,15 @@ from cardio_training.provenance import check_fold_is_unseen, training_data_of
 from cardio_training.recipe import Recipe
 from cardio_training.replacement import MentionReplacer
 from cardio_training.reporting import check_reporters
-from cardio_training.saving import BEGUN, check_same_recipe, git_commit, keep_recipe, last_whole_checkpoint, save_fp16
+from cardio_training.saving import (
+    BEGUN,
+    check_same_recipe,
+    digest_of,
+    git_commit,
+    keep_recipe,
+    last_whole_checkpoint,
+    save_fp16,
+)
 from cardio_training.soft_labels import soft_examples
 from cardio_training.splits import Split, check_annotated, examples_of
 from cardio_training.trainer import NerTrainer, Task
@@ -40,26 +48,33 @@ from cardio_training.written import digests_of, written_examples
 
 RUN_KEYS = frozenset(Recipe.model_fields) - {"output", "report_to", "licence"}
 """What decides the weights, or which epoch's are kept."""
+VOCABULARY = "the trimmed vocabulary, by the texts that it is counted in,"
+"""How what has changed is called."""
 
 
 def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     """Run the recipe (or go on with it) and return the checkpoint's folder."""
     begun = recipe.output / BEGUN
     check_reporters(recipe.report_to)
+    check_one_gpu()
     written = digests_of(recipe.written)
     check_same_recipe(recipe, begun, RUN_KEYS, written)
+    if _has_ended(recipe):
+        return recipe.output / "checkpoint"
     check_fold_is_unseen(recipe)
     set_seed(recipe.seed)
     data = data_folder(data)
     splits = [Split.of(read_multicardioner(data, language), recipe) for language in recipe.languages]
     check_annotated(recipe, splits)
     model, tokenizer = build_model(recipe, splits, data)
+    read = written | ({VOCABULARY: digest_of(tokenizer)} if recipe.vocabulary_pieces else {})
+    check_same_recipe(recipe, begun, RUN_KEYS, read)
     report = EncodingReport()
     examples = examples_of(recipe, splits, wrap_tokenizer(tokenizer), report)
     examples += written_examples(recipe, wrap_tokenizer(tokenizer), report)
     examples += soft_examples(recipe, wrap_tokenizer(tokenizer), data)
     trainer = _trainer(recipe, model, tokenizer, examples, splits)
-    keep_recipe(recipe, begun, written)
+    keep_recipe(recipe, begun, read)
     if recipe.epochs:
         trainer.train(resume_from_checkpoint=last_whole_checkpoint(recipe.output / "trainer"))
         if recipe.averaged_epochs > 1:
@@ -72,6 +87,15 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     history = trainer.state.log_history
     keep_curves(recipe.output, history, training_panels(history), title=_title(recipe))
     return folder
+
+
+def _has_ended(recipe: Recipe) -> bool:
+    """Has the run left everything? (What was done with its checkpoint since, such as calibration, then stays.)"""
+    manifest, history = recipe.output / "checkpoint" / MANIFEST, recipe.output / HISTORY
+    if not manifest.exists() or not history.exists():
+        return False
+    told = Checkpoint.open(manifest.parent).manifest
+    return told.licence == recipe.licence and (recipe.held_out_fold is None or bool(told.dev_scores))
 
 
 def _title(recipe: Recipe) -> str:
@@ -113,6 +137,7 @@ def _trainer(
 
 
 def _arguments(recipe: Recipe, *, warmup_steps: int, bf16: bool, scored: bool) -> TrainingArguments:
+    kept_best = scored and recipe.averaged_epochs == 1 and recipe.kept_epoch == "best"
     return TrainingArguments(
         output_dir=str(recipe.output / "trainer"),
         num_train_epochs=recipe.epochs,
@@ -125,9 +150,10 @@ def _arguments(recipe: Recipe, *, warmup_steps: int, bf16: bool, scored: bool) -
         eval_strategy="epoch" if scored else "no",
         save_strategy="epoch",
         save_total_limit=max(2, recipe.averaged_epochs),
-        load_best_model_at_end=scored and recipe.averaged_epochs == 1 and recipe.kept_epoch == "best",
-        metric_for_best_model="strict_f1" if scored else None,
-        greater_is_better=True if scored else None,
+        load_best_model_at_end=kept_best,
+        # With a metric the Trainer keeps the best epoch, in place of one of the last, even where it does not load it.
+        metric_for_best_model="strict_f1" if kept_best else None,
+        greater_is_better=True if kept_best else None,
         logging_steps=50,
         seed=recipe.seed,
         report_to=list(recipe.report_to),

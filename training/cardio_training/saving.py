@@ -7,6 +7,7 @@ Contract
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -55,12 +56,22 @@ def save_fp16(folder: Path, model: Any, tokenizer: PreTrainedTokenizerFast, text
     return folder
 
 
+def write_whole(file: Path, text: str) -> None:
+    """Put a text in the file's place at once: a kill leaves the old one or the new one."""
+    building = file.with_name(f"{file.name}.building")
+    building.write_text(text, encoding="utf-8")
+    building.replace(file)
+
+
+def digest_of(tokenizer: PreTrainedTokenizerFast) -> str:
+    """Of the vocabulary, and of all else that makes text into pieces."""
+    return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+
+
 def keep_recipe(recipe: Recipe | PretrainingRecipe, file: Path, digests: Mapping[str, str] | None = None) -> None:
     """Write down which recipe began a folder, and the digests of the files that it names, for `check_same_recipe`."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(
-        json.dumps({"recipe": recipe.model_dump(mode="json"), "digests": digests or {}}, indent=1), encoding="utf-8"
-    )
+    write_whole(file, json.dumps({"recipe": recipe.model_dump(mode="json"), "digests": digests or {}}, indent=1))
 
 
 def check_same_recipe(
@@ -95,9 +106,17 @@ def _defaults(recipe: Recipe | PretrainingRecipe) -> dict[str, Any]:
 
 
 def last_whole_checkpoint(folder: Path) -> str | None:
-    """The newest `checkpoint-N` that a kill did not interrupt, or None."""
+    """The newest `checkpoint-N` that a kill did not interrupt, or None. It names its run's best one where that is now,
+    should the run's folder have been moved: the Trainer would pass over another place."""
     whole = whole_checkpoints(folder)
-    return str(whole[-1]) if whole else None
+    if not whole:
+        return None
+    file = whole[-1] / LAST_WRITTEN
+    state = json.loads(file.read_text(encoding="utf-8"))
+    best = state.get("best_model_checkpoint")
+    if best and (here := folder / Path(best).name).is_dir():
+        write_whole(file, json.dumps(state | {"best_model_checkpoint": str(here)}, indent=2))
+    return str(whole[-1])
 
 
 def whole_checkpoints(folder: Path) -> list[Path]:

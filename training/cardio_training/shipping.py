@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from cardio_ner.checkpoint import MANIFEST, WEIGHTS, Checkpoint, Manifest
 from cardio_ner.errors import ConfigError
 from cardio_training.curves import HISTORY
 from cardio_training.provenance import files_of, n_teachers, unseen_fold
+from cardio_training.saving import write_whole
 from cardio_training.starting import MANIFEST as PRETRAINING
 
 MAX_WEIGHTS_BYTES = 35_000_000
@@ -58,6 +60,8 @@ def ship(source: Path, target: Path, *, recipe_file: str, twin: Path | None = No
             "give another --source"
         )
     manifest = checkpoint.manifest
+    if twin is not None and before is not None:
+        raise ConfigError("--twin and --before: expected at most one: whose scores shall the card have?")
     if twin is not None:
         manifest = _scored_by(checkpoint, Checkpoint.open(twin))
     elif before is not None:
@@ -66,10 +70,10 @@ def ship(source: Path, target: Path, *, recipe_file: str, twin: Path | None = No
         raise ConfigError(
             f"{source}: no scores, as of one that learnt every document: expected --twin, made alike but scored"
         )
+    card = model_card(replace(checkpoint, manifest=manifest), recipe_file=recipe_file)
     _copy(source, target, MODEL_FILES, MAX_WEIGHTS_BYTES)
-    (target / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
-    card = model_card(Checkpoint.open(target), recipe_file=recipe_file)
-    (target / "README.md").write_text(card, encoding="utf-8")
+    write_whole(target / MANIFEST, manifest.model_dump_json(indent=1))
+    write_whole(target / "README.md", card)
 
 
 def _scored_by(checkpoint: Checkpoint, twin: Checkpoint) -> Manifest:

@@ -66,10 +66,10 @@ def read_source(source: Source, data: Path) -> Iterator[tuple[str, str]]:
         raise ConfigError(
             f"texts: {path}: no such file: check its name and CARDIO_NER_DATA, or set its weight to 0"
         ) from None
-    except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
+    except (EOFError, zlib.error, OSError, UnicodeDecodeError) as error:  # BadGzipFile is an OSError
         raise ConfigError(
-            f"{path}: unreadable after line {number} ({type(error).__name__}): expected UTF-8 in a whole gzip file "
-            "(or plain, without .gz): fetch it again"
+            f"{path}: unreadable after line {number} ({type(error).__name__}): expected a file that this user "
+            "may read, of UTF-8, whole, gzipped where its name ends in .gz: see its permissions, or fetch it again"
         ) from None
 
 

@@ -70,7 +70,19 @@ class WrittenFile(BaseModel):
         if both := sorted(self.mentions.keys() & self.fillers.keys()):
             raise ValueError(f"{both[0]}: expected under mentions or under fillers, not both")
         known = self.mentions.keys() | self.fillers.keys()
+        plain = {name.lower(): name for names in self.mentions.values() for name in names}
+        for kind, names in self.fillers.items():
+            if hidden := sorted(plain.keys() & {name.lower() for name in names}):
+                raise ValueError(
+                    f"{plain[hidden[0]]!r:.40} is a mention, and {kind} has it, which is none: take it out"
+                )
+        written_out = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, plain))})(?!\w)")
         for line in self.lines:
+            if found := written_out.search(PLACE.sub("\0", line).lower()):
+                raise ValueError(
+                    f"line {line!r:.60}: {plain[found[0]]!r:.40} stands written out in it, and would be learnt as no "
+                    "mention: put a place there"
+                )
             unknown = sorted(set(PLACE.findall(line)) - known)
             if unknown:
                 raise ValueError(f"line {line!r:.60}: places {unknown}: expected some of {', '.join(sorted(known))}")

@@ -52,5 +52,7 @@ def _write(output: Path, file: Path, notes: Path | None, encoding: str | None, w
     from cardio_ner.report.html.writing import write_html_report
 
     written = write_html_report(output, file, notes=notes, with_text=with_text, encoding=encoding)
-    held = f"the text of {written.texts:,} of them" if written.with_text else "counts only, no record text"
+    held = "counts only, no record text"
+    if written.with_text:
+        held = f"the text of {written.texts:,} of them" if written.texts else "names and mentions, no whole text"
     typer.echo(f"{written.file}: {written.documents:,} documents, {held}, {written.n_bytes / 1e6:.2f} MB", err=True)
