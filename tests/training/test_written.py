@@ -106,7 +106,7 @@ def test_types_that_the_file_does_not_name_are_not_called_none(tokenizer: Docume
             r"'farmaco3' stands written out in it, and would be learnt as no mention: put a place there",
         ),
         (
-            {"fillers": {"dose": ["1", "2", "3", "4", "Farmaco2"]}},
+            {"fillers": {"dose": [*"1234", "Farmaco2"]}},
             "'farmaco2' is a mention, and dose has it, which is none",
         ),
         ({"lines": ["x {", "} y", "u {", "} v", "w"]}, "a brace that holds no place: expected them in pairs"),
