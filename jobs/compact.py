@@ -10,8 +10,8 @@ from pydantic import ByteSize, TypeAdapter, ValidationError
 from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_ner.spark.catalog import check_name, register_database
 from cardio_ner.spark.compact import FILE_BYTES, compact
-from cardio_ner.spark.hadoop import qualified
 from cardio_ner.spark.session import session
+from cardio_ner.spark.tables import output_folder
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -35,7 +35,7 @@ def main(
         aim = _bytes_of(file_bytes)
         check_name(database)
         with session("cardio-ner compact", database=database) as spark:
-            folder = qualified(spark, output)
+            folder = output_folder(spark, output)
             made = compact(spark, folder, file_bytes=aim)
             if database is not None:
                 register_database(spark, folder, database)

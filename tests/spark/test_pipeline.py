@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -14,8 +15,9 @@ from pyspark.testing import assertDataFrameEqual, assertSchemaEqual
 from cardio_ner.document import Document
 from cardio_ner.errors import ConfigError, InputError
 from cardio_ner.report.tables import open_tables, packaged_sql
-from cardio_ner.spark import catalog
+from cardio_ner.spark import catalog, listing
 from cardio_ner.spark.account import RunAccount
+from cardio_ner.spark.hadoop import File
 from cardio_ner.spark.pipeline import annotate
 from cardio_ner.spark.schema import DOCUMENTS, SPANS
 from cardio_ner.spark.settings import Settings
@@ -150,13 +152,48 @@ def test_an_output_that_is_no_folder_or_cannot_be_one_is_refused(spark: SparkSes
         str(tmp_path / "2024-01-01T10:30"): "has a colon",
         "hdfs://127.0.0.1:1/a:b": "has a colon",
         "nowhere://bucket:8020/out": "UnsupportedFileSystemException: expected a folder",
+        "hdfs://nowhere.invalid:8020/out": "IllegalArgumentException: expected a folder",
+        "": "IllegalArgumentException: expected a folder",
     }
     for output, said in cases.items():
         with pytest.raises(InputError, match=said):
             annotate(spark, str(notes), output, Settings())
     with pytest.raises(InputError, match="UnsupportedFileSystemException: expected a path of a file system"):
         annotate(spark, "nowhere://bucket/in", str(tmp_path / "out"), Settings())
+    for path in ("hdfs://nowhere.invalid:8020/in", ""):
+        with pytest.raises(InputError, match="IllegalArgumentException: expected a path of a file system"):
+            annotate(spark, path, str(tmp_path / "out"), Settings())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "notes.jsonl"]
+
+
+def test_an_input_with_a_folder_that_cannot_be_read_is_refused(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read all folders: an error of Java's stands in for AccessDeniedException."""
+    real = listing.files_below
+
+    def forbidden(spark_: SparkSession, path: str) -> Iterator[File]:
+        yield from real(spark_, path)
+        spark_._jvm.java.nio.file.Files.createDirectory(spark_._jvm.java.nio.file.Paths.get(path[5:], []))
+
+    monkeypatch.setattr(listing, "files_below", forbidden)
+    with pytest.raises(
+        InputError, match=r"cannot be listed \(FileAlreadyExistsException\): expected folders that this"
+    ):
+        annotate(spark, str(tmp_path), str(tmp_path / "out"), Settings())
+
+
+def test_an_output_whose_lock_cannot_be_written_is_refused(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notes.jsonl").write_text('{"doc_id": "a", "text": "Tos"}\n')
+
+    def refused(*_: object, **__: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("cardio_ner.spark.hadoop.os.open", refused)
+    with pytest.raises(InputError, match=r"out: PermissionError: expected a folder that this user may write to"):
+        annotate(spark, str(tmp_path / "notes.jsonl"), str(tmp_path / "out"), Settings())
 
 
 @pytest.mark.parametrize("theirs", ["inputs/ward1/a.txt", "documents/a.txt", "spans/old/es/a.txt", "inputs/a.txt"])

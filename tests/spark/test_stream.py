@@ -17,7 +17,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from cardio_ner.errors import AccountError, FailureError, InputError, LockError
+from cardio_ner.errors import AccountError, FailureError, InputError, LockError, RunError
 from cardio_ner.report.tables import open_tables
 from cardio_ner.spark import batch, pipeline, stream
 from cardio_ner.spark.account import RunAccount
@@ -583,3 +583,45 @@ def test_a_pass_over_a_table_that_was_interrupted_is_ended_and_another_reads_the
     assert account.outcomes() == {"annotated": 2, "unchanged": 10}
     again = annotate(spark, "growing", str(tmp_path / "out"), one_chunk, is_table=True)
     assert again.outcomes() == {"unchanged": 12}
+
+
+def test_a_document_to_retry_whose_file_no_longer_fits_the_input_is_told_by_the_file(
+    run: Any, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "b.csv").write_text("doc_id,text,language\n1,hola, que tal,es\n2,hola, que tal,es\n", encoding="utf-8")
+    assert run().outcomes() == {"failed": 2}
+    (folder / "a.csv").write_text("language,doc_id,text\nes,3,hola\n", encoding="utf-8")  # the first file names columns
+    assert run().outcomes() == {"annotated": 1}
+    account = run(retry=True)
+    assert account.outcomes() == {"unreadable_file": 1}
+    assert account.errors() == {"OtherHeader": 1}
+    assert ("1", "rejected", "failed", None, 0) in table(tmp_path / "out")
+
+
+def test_a_stream_whose_metadata_were_cut_short_says_what_to_do(run: Any, folder: Path, tmp_path: Path) -> None:
+    write(folder / "a.jsonl", range(2))
+    run()
+    (checkpoint,) = (tmp_path / "out/_state").glob("stream-*")
+    (checkpoint / "metadata").write_bytes(b"")
+    (checkpoint / ".metadata.crc").unlink(missing_ok=True)
+    with pytest.raises(RunError, match=r"the stream stopped by itself: .* remove the folder"):
+        run()
+    shutil.rmtree(checkpoint)
+    write(folder / "b.jsonl", range(2, 3))
+    assert run().outcomes() == {"annotated": 1}
+
+
+def test_a_kept_column_of_several_values_is_kept_by_the_next_run_too(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    """Parquet's own reader says that any value may be null; the table's says that none is."""
+    values = f"('1', 'es', '{TEXT}', 'a,b'), ('2', 'es', '{TEXT} Fin.', 'c')"
+    spark.sql(
+        "CREATE OR REPLACE TEMP VIEW tagged AS SELECT doc_id, language, text, split(tags, ',') AS tags "
+        f"FROM VALUES {values} t(doc_id, language, text, tags)"
+    )
+    for _ in range(2):
+        changed = settings.model_copy(update={"keep": ("tags",), "table_chunks": 1})
+        annotate(spark, "tagged", str(tmp_path / "out"), changed, is_table=True)
+    rows = open_tables(tmp_path / "out").execute("SELECT doc_id, tags FROM documents_current ORDER BY 1").fetchall()
+    assert rows == [("1", ["a", "b"]), ("2", ["c"])]

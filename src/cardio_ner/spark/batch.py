@@ -20,8 +20,6 @@ from datetime import UTC, datetime
 from functools import partial, reduce
 from importlib.metadata import version
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
 from cardio_ner.errors import AccountError, FailureError
@@ -32,7 +30,7 @@ from cardio_ner.spark.counts import Counts
 from cardio_ner.spark.failures import UnequalReaders, find_unreadable, raise_if_hopeless, unequal_files
 from cardio_ner.spark.hadoop import File, literal, read_text, remove, write_text
 from cardio_ner.spark.job import Job, Pieces
-from cardio_ner.spark.spark_error import name_of
+from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 from cardio_ner.spark.tables import (
     documents_of,
     ledger_of,
@@ -64,7 +62,7 @@ def write_batch(job: Job, batch_id: str, pieces: Pieces) -> None:
         except UnequalReaders as error:
             why = "RowCountMismatch"
             unreadable |= dict.fromkeys(error.paths, why)
-        except (Py4JJavaError, PySparkException) as error:
+        except SPARK_ERRORS as error:
             why = name_of(error)
             job.log(f"batch {batch_id}: attempt {attempt} stopped: {why}")
             raise_if_hopeless(error)
@@ -148,9 +146,10 @@ def _check(job: Job, account: BatchAccount, counts: Counts, pieces: Pieces, read
 
 def _expected(counts: Counts, pieces: Pieces) -> int:
     """Rows that the batch must have: those counted, and one for each file that cannot be read."""
-    if pieces.only is not None:
-        return pieces.n_only
-    return sum(count if isinstance(count, int) else 1 for count in counts.values())
+    return sum(
+        1 if isinstance(count, str) else count if pieces.only is None else pieces.n_only[path]
+        for path, count in counts.items()
+    )
 
 
 def _writes(job: Job, batch_id: str, staged: DataFrame, pieces: Pieces, counts: Counts) -> Iterator[Callable[[], None]]:

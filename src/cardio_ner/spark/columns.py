@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from urllib.parse import unquote
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringType, StructField, StructType
@@ -22,7 +20,7 @@ from cardio_ner.errors import InputError
 from cardio_ner.spark.formats import read_lines
 from cardio_ner.spark.hadoop import File, literal
 from cardio_ner.spark.settings import Settings
-from cardio_ner.spark.spark_error import name_of
+from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 
 
 def columns_of(
@@ -38,7 +36,7 @@ def columns_of(
             if names := _keys_of(spark, file, settings):
                 # A record without the key has no language: it is no column that could be missing.
                 return strings(*sorted(names | {settings.language_column or "language"})), False
-        except (Py4JJavaError, PySparkException) as error:  # its batch will quarantine it: ask the next one
+        except SPARK_ERRORS as error:  # its batch will quarantine it: ask the next one
             why = name_of(error)
     raise unreadable(folder, some, input_format, why)
 
@@ -47,14 +45,14 @@ def _parquet_columns(spark: SparkSession, folder: str, some: Sequence[File]) -> 
     """As `columns_of`. One look at all files, or one at each where some cannot be read or differ in a type."""
     try:
         return _columns_inside(spark, folder, some)
-    except (Py4JJavaError, PySparkException) as error:
+    except SPARK_ERRORS as error:
         why = name_of(error)
     fields: dict[str, StructField] = {}
     by_folder = False
     for file in some:
         try:
             columns, of_folders = _columns_inside(spark, folder, [file])
-        except (Py4JJavaError, PySparkException) as error:  # its batch will quarantine it
+        except SPARK_ERRORS as error:  # its batch will quarantine it
             why = name_of(error)
             continue
         fields = {field.name: field for field in columns.fields} | fields

@@ -23,14 +23,13 @@ from operator import and_, itemgetter
 from typing import Any
 
 import pandas as pd
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from cardio_ner.spark.formats import ERROR_TYPE, FILE, REASON, decoded, origin
 from cardio_ner.spark.hadoop import File, literal
+from cardio_ner.spark.spark_error import SPARK_ERRORS
 
 MAX_COLUMNS = 20_480
 """Spark's own limit (its option `maxColumns`)."""
@@ -54,7 +53,7 @@ def find_header(
     for file in files:
         try:
             header = _read_header(spark, file)
-        except (Py4JJavaError, PySparkException):  # its batch will quarantine it: ask the next one
+        except SPARK_ERRORS:  # its batch will quarantine it: ask the next one
             continue
         names = _names_of(spark, header, encoding)
         if header:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import AnalysisException, PySparkException
+from pyspark.errors import AnalysisException
 
 from cardio_ner.errors import RunError
 from cardio_ner.spark.counts import Counts
 from cardio_ner.spark.hadoop import File
 from cardio_ner.spark.source import FileSource, Source
-from cardio_ner.spark.spark_error import SparkError, name_of
+from cardio_ner.spark.spark_error import SPARK_ERRORS, SparkError, name_of
 
 _OWN_ERROR = re.compile(r"^cardio_ner\.errors\.((?:CheckpointError|ConfigError|DeviceError): .+)$", re.MULTILINE)
 FILE_IS_GONE = "PATH_NOT_FOUND"
@@ -47,7 +46,7 @@ def find_unreadable(source: Source, files: Sequence[File]) -> Counts:
         counts = source.counts(files)  # first: what it sets aside, Spark's reader might quote in its errors
         if readable := [file for file in files if isinstance(counts[file.path], int)]:
             source.rows(readable).write.format("noop").mode("overwrite").save()
-    except (Py4JJavaError, PySparkException) as error:
+    except SPARK_ERRORS as error:
         raise_if_hopeless(error)
         if len(files) == 1:
             return {files[0].path: name_of(error)}

@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StringType, StructField, StructType
@@ -22,6 +20,7 @@ from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 from cardio_ner.errors import InputError
 from cardio_ner.spark.hadoop import File, literal
 from cardio_ner.spark.schema import quoted
+from cardio_ner.spark.spark_error import SPARK_ERRORS
 
 FILE, MODIFIED, REASON, ERROR_TYPE = RESERVED = ("_source_file", "_source_modified_at", "_reason", "_error_type")
 _ANY_LENGTH = str(2**31 - 1)
@@ -100,7 +99,7 @@ def check_encoding(spark: SparkSession, encoding: str | None) -> None:
     jvm: Any = spark.sparkContext._jvm
     try:
         known = encoding is None or jvm.java.nio.charset.Charset.isSupported(encoding)
-    except (Py4JJavaError, PySparkException):  # it cannot be a name
+    except SPARK_ERRORS:  # it cannot be a name
         known = False
     if not known:
         raise InputError(

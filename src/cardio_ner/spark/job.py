@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame, SparkSession
@@ -48,10 +48,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """The part of the input that a batch takes. `only` (doc_id, text_sha256) restricts it to `n_only` rows; what is
-    `retried` had failed before."""
+    """The part of the input that a batch takes. `only` (doc_id, text_sha256) restricts each file to `n_only` rows; what
+    is `retried` had failed before."""
 
     files: Sequence[File]
     only: DataFrame | None = None
-    n_only: int = 0
+    n_only: Mapping[str, int] = field(default_factory=dict)
     retried: bool = False

@@ -11,13 +11,11 @@ import re
 from itertools import islice
 from typing import Any
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from cardio_ner.errors import InputError, NoFileError
 from cardio_ner.spark.hadoop import File, exists, files_below, qualified
-from cardio_ner.spark.spark_error import name_of
+from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 
 FORMATS = {
     ".parquet": "parquet",
@@ -59,12 +57,17 @@ def suffix_format(spark: SparkSession, input_path: str, asked: str) -> tuple[str
         if not exists(spark, input_path):
             raise InputError(f"{input_path}: no such file or folder")
         root = qualified(spark, input_path)
-    except Py4JJavaError as error:
+    except SPARK_ERRORS as error:
         raise InputError(
             f"{input_path}: {name_of(error)}: expected a path of a file system that this Spark has the jars for"
         ) from None
     _check_names(spark, root)
-    seen = list(islice(files_below(spark, root), LOOKED_AT))
+    try:
+        seen = list(islice(files_below(spark, root), LOOKED_AT))
+    except SPARK_ERRORS as error:
+        raise InputError(
+            f"{input_path}: cannot be listed ({name_of(error)}): expected folders that this user may read, all of them"
+        ) from None
     if asked == "auto":
         told = sorted({told for file in seen if (told := format_of(file.path))})
         if not told:
@@ -114,7 +117,7 @@ def _check_codecs(spark: SparkSession, files: list[File]) -> None:
     for suffix, path in sorted(found.items()):
         try:
             codecs.getCodec(jvm.org.apache.hadoop.fs.Path(f"x{suffix}")).createDecompressor()
-        except (AttributeError, Py4JJavaError, PySparkException):
+        except (AttributeError, *SPARK_ERRORS):
             raise InputError(
                 f"{path}: Spark cannot open {suffix} files here: expected .gz, .bz2 or none; compress it anew, or "
                 "install Hadoop's native library"

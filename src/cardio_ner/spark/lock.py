@@ -32,6 +32,8 @@ from pyspark.sql import SparkSession
 
 from cardio_ner.errors import LockError
 from cardio_ner.spark.hadoop import create_text, literal, modified_ms, move, read_text, remove, touch
+from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
+from cardio_ner.spark.tables import unusable
 
 HEARTBEAT_SECONDS = 15
 STALE_SECONDS = 120
@@ -69,7 +71,11 @@ def output_lock(spark: SparkSession, output: str) -> Iterator[Lock]:
         "process_started": _process_started(os.getpid()),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    _acquire(lock, json.dumps(mine))
+    try:
+        _acquire(lock, json.dumps(mine))
+    except (OSError, *SPARK_ERRORS) as error:
+        why = type(error).__name__ if isinstance(error, OSError) else name_of(error)
+        raise unusable(output, why) from None
     released = threading.Event()
     heartbeat = threading.Thread(target=_beat, args=(lock, released), daemon=True)
     heartbeat.start()

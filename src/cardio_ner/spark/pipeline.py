@@ -9,7 +9,6 @@ same call again goes on where a run ended, however it ended; run.json has what w
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -19,7 +18,6 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any
 
-from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructField
 
@@ -27,7 +25,7 @@ from cardio_ner.errors import ConfigError, InputError, NoFileError
 from cardio_ner.spark.account import RunAccount
 from cardio_ner.spark.catalog import check_name
 from cardio_ner.spark.compact import recover
-from cardio_ner.spark.hadoop import make_folder, qualified
+from cardio_ner.spark.hadoop import make_folder
 from cardio_ner.spark.job import Job
 from cardio_ner.spark.ledger import Ledger, sweep
 from cardio_ner.spark.lock import output_lock
@@ -35,10 +33,10 @@ from cardio_ner.spark.progress import Meter
 from cardio_ner.spark.running import Running
 from cardio_ner.spark.settings import Model, Settings, open_models, stream_of
 from cardio_ner.spark.source import FileSource, Source, open_source, open_table
-from cardio_ner.spark.spark_error import name_of
+from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 from cardio_ner.spark.stopping import Stopped, WatchedLedger, stream_stops
 from cardio_ner.spark.stream import catch_up, retry_failed, run_stream, run_table
-from cardio_ner.spark.tables import OWN_FOLDERS, kept_columns, strangers
+from cardio_ner.spark.tables import OWN_FOLDERS, kept_columns, output_folder, strangers, unusable
 
 ARROW_RECORDS_PER_BATCH = 256
 """Many long notes in one Arrow batch would have to fit in a worker's memory together."""
@@ -66,7 +64,7 @@ def annotate(
     models = open_models(settings)
     configure(spark, settings)
     source = open_table(spark, input_path, settings) if is_table else _opened(spark, input_path, settings, wait, log)
-    output = _named(spark, output)
+    output = output_folder(spark, output)
     _check_output(spark, source, output)
     _make(spark, output)
     stream = stream_of(source.name, settings, models)
@@ -137,27 +135,13 @@ def configure(spark: SparkSession, settings: Settings) -> None:
     spark.conf.set("spark.sql.legacy.codingErrorAction", settings.encoding is not None)
 
 
-def _named(spark: SparkSession, output: str) -> str:
-    """The qualified output. Raises InputError where no file system can have it."""
-    if ":" in re.sub(r"^[\w.+-]+:(//[^/]*)?(?=/)", "", output):  # but for the scheme's, and a port's
-        raise InputError(f"{output}: has a colon, which Hadoop has no names with: expected a folder without")
-    try:
-        return qualified(spark, output)
-    except Py4JJavaError as error:
-        raise _unusable(output, name_of(error)) from None
-
-
 def _make(spark: SparkSession, output: str) -> None:
     """Raises InputError where there cannot be such a folder."""
     try:
         if not make_folder(spark, output):
-            raise _unusable(output, "it cannot be made")
-    except Py4JJavaError as error:
-        raise _unusable(output, name_of(error)) from None
-
-
-def _unusable(output: str, why: str) -> InputError:
-    return InputError(f"{output}: {why}: expected a folder that this user may write to")
+            raise unusable(output, "it cannot be made")
+    except SPARK_ERRORS as error:
+        raise unusable(output, name_of(error)) from None
 
 
 def _check_output(spark: SparkSession, source: Source, output: str) -> None:
@@ -181,7 +165,7 @@ def _check_output(spark: SparkSession, source: Source, output: str) -> None:
         before = field and field.dataType
         if field and field.name != name:  # Spark tells no Ward from ward
             raise ConfigError(f"--keep {name}: {output}/documents spells it {field.name}: rename the column in a view")
-        if before not in (None, here):
+        if before and before.simpleString() != here.simpleString():  # but for what may be null within
             raise ConfigError(
                 f"--keep {name}: it is {here.simpleString()} here, and {before.simpleString()} in {output}/documents: "
                 "expected the same type; use another output, or rename the column"

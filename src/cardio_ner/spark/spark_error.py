@@ -11,6 +11,8 @@ SparkError: TypeAlias = Py4JJavaError | PySparkException
 
 DEAD_WORKER = "Python worker exited unexpectedly"
 """Spark's words where a worker was killed; what it finds then, an end of a stream, begins the chain."""
+SPARK_ERRORS = (Py4JJavaError, PySparkException)
+"""The same for `except`: PySpark makes some of Java's its own."""
 LONGEST_CHAIN = 50
 """Java lets causes go round in circles."""
 

@@ -23,8 +23,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException, StreamingQueryException
+from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
@@ -37,7 +36,7 @@ from cardio_ner.spark.job import Job, Pieces
 from cardio_ner.spark.ledger import Ledger, in_batches
 from cardio_ner.spark.settings import digest_of
 from cardio_ner.spark.source import FileSource, TableSource
-from cardio_ner.spark.spark_error import name_of
+from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 from cardio_ner.spark.tables import is_committed, read_documents, read_inputs
 
 LISTING = "path string, modificationTime timestamp, length long, content binary"
@@ -64,7 +63,14 @@ def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None)
 
     writer = _listing_stream(job).writeStream.foreachBatch(annotate_listing).option("checkpointLocation", checkpoint)
     every = None if follow_seconds is None else f"{round(1000 * follow_seconds)} milliseconds"
-    query = (writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)).start()
+    stopped = RunError(
+        f"{checkpoint}: the stream stopped by itself: expected a streaming checkpoint of this input; remove the "
+        "folder (what is done is known from the tables) and run again"
+    )
+    try:
+        query = (writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)).start()
+    except SPARK_ERRORS:
+        raise stopped from None
     try:
         if follow_seconds is None:
             query.awaitTermination()
@@ -74,10 +80,7 @@ def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None)
     except StreamingQueryException:
         if failures:
             raise failures[0] from None
-        raise RunError(
-            f"{checkpoint}: the stream stopped by itself: expected a streaming checkpoint of this input; remove the "
-            "folder (what is done is known from the tables) and run again"
-        ) from None
+        raise stopped from None
     finally:
         query.stop()
 
@@ -132,7 +135,7 @@ def retry_failed(job: Job) -> None:
         only = (
             bad.where(F.col("reason") == reason).selectExpr("doc_id", "text_sha256", "path AS source_file").distinct()
         )
-        failed = Pieces(files, only, sum(row.n for row in rows), retried=True)
+        failed = Pieces(files, only, {row.path: row.n for row in rows}, retried=True)
         pieces = failed if reason == "failed" else Pieces(files, retried=True)
         write_batch(job, _id_of("f", job, files), pieces)
 
@@ -184,7 +187,7 @@ def _told(job: Job, listing: DataFrame) -> list[File]:
     there now, which the ledger knows later."""
     try:
         return [File(row.path, row.length, row.modified_ms) for row in listing.toLocalIterator()]
-    except (Py4JJavaError, PySparkException) as error:
+    except SPARK_ERRORS as error:
         job.log(f"the stream's listing stopped ({name_of(error)}): expected files to stay; the input is listed again")
         return list(job.source.listing())
 

@@ -21,13 +21,30 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
-from cardio_ner.spark.hadoop import exists, folders_in, literal, move, names_in, remove, remove_if_empty
+from cardio_ner.errors import InputError
+from cardio_ner.spark.hadoop import exists, folders_in, literal, move, names_in, qualified, remove, remove_if_empty
 from cardio_ner.spark.schema import DOCUMENTS, INPUTS, SPANS, quoted
+from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 
 OWN_FOLDERS = ("documents", "inputs", "spans", "_staging", "_state")
 """What runs write to and clean up below their output."""
 _BATCH, _LANGUAGE = re.compile(r"batch_id=[a-z][0-9a-f]+-\d+"), re.compile(r"language=.*")
 _NAMES_IN = {"documents": _BATCH, "inputs": _BATCH, "spans": _LANGUAGE}
+
+
+def output_folder(spark: SparkSession, output: str) -> str:
+    """The qualified path of an output. Raises InputError where no file system can have it."""
+    if ":" in re.sub(r"^[\w.+-]+:(//[^/]*)?(?=/)", "", output):  # but for the scheme's, and a port's
+        raise InputError(f"{output}: has a colon, which Hadoop has no names with: expected a folder without")
+    try:
+        return qualified(spark, output)
+    except SPARK_ERRORS as error:
+        raise unusable(output, name_of(error)) from None
+
+
+def unusable(output: str, why: str) -> InputError:
+    """What to raise of an output that cannot be had."""
+    return InputError(f"{output}: {why}: expected a folder that this user may write to")
 
 
 def strangers(spark: SparkSession, output: str) -> list[str]:
