@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -174,7 +175,8 @@ def test_an_input_with_a_folder_that_cannot_be_read_is_refused(
 
     def forbidden(spark_: SparkSession, path: str) -> Iterator[File]:
         yield from real(spark_, path)
-        spark_._jvm.java.nio.file.Files.createDirectory(spark_._jvm.java.nio.file.Paths.get(path[5:], []))
+        jvm: Any = spark_._jvm
+        jvm.java.nio.file.Files.createDirectory(jvm.java.io.File(str(tmp_path)).toPath())
 
     monkeypatch.setattr(listing, "files_below", forbidden)
     with pytest.raises(
