@@ -176,12 +176,10 @@ def test_an_input_with_a_folder_that_cannot_be_read_is_refused(
     def forbidden(spark_: SparkSession, path: str) -> Iterator[File]:
         yield from real(spark_, path)
         jvm: Any = spark_._jvm
-        jvm.java.nio.file.Files.createDirectory(jvm.java.io.File(str(tmp_path)).toPath())
+        jvm.java.io.FileInputStream(str(tmp_path / "nowhere"))
 
     monkeypatch.setattr(listing, "files_below", forbidden)
-    with pytest.raises(
-        InputError, match=r"cannot be listed \(FileAlreadyExistsException\): expected folders that this"
-    ):
+    with pytest.raises(InputError, match=r"cannot be listed \(FileNotFoundException\): expected folders that this"):
         annotate(spark, str(tmp_path), str(tmp_path / "out"), Settings())
 
 
