@@ -488,3 +488,15 @@ def test_a_csv_table_whose_reader_logs_records_is_refused(spark: SparkSession, t
         InputError, match=rf"{tables}.notes: a CSV table, .*expected --input, its folder file:{tmp_path}/in"
     ):
         open_table(spark, f"{tables}.notes", Settings())
+
+
+def test_a_folder_that_has_gone_since_is_named(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jsonl").write_text('{"doc_id": "a", "text": "Tos"}\n', encoding="utf-8")
+    source = open_source(spark, str(tmp_path / "in"), Settings())
+    assert len(list(source.listing())) == 1
+    (tmp_path / "in").rename(tmp_path / "moved")
+    with pytest.raises(
+        InputError, match=r"in: cannot be listed \(FileNotFoundException\): expected the folder to stay"
+    ):
+        list(source.listing())

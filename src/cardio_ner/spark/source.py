@@ -47,6 +47,7 @@ from cardio_ner.spark.hadoop import File, files_below
 from cardio_ner.spark.listing import is_input, suffix_format
 from cardio_ner.spark.schema import quoted
 from cardio_ner.spark.settings import Settings
+from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 
 OWN_COLUMNS = {"id_column": "doc_id", "text_column": "text", "language_column": "language"}
 """Formats that name their rows themselves: texts, brat and FHIR."""
@@ -76,8 +77,14 @@ class FileSource:
         return self.root
 
     def listing(self) -> Iterator[File]:
-        """Every input file that is there now."""
-        return (file for file in files_below(self.spark, self.root) if self.owns(file.path))
+        """Every input file that is there now. Raises InputError where the folder has gone, or cannot be read."""
+        try:
+            yield from (file for file in files_below(self.spark, self.root) if self.owns(file.path))
+        except SPARK_ERRORS as error:
+            raise InputError(
+                f"{self.root}: cannot be listed ({name_of(error)}): expected the folder to stay, and to be readable; "
+                "what is done is known: run again when it is there"
+            ) from None
 
     def owns(self, path: str) -> bool:
         """Is the file part of the input? (Names tell, unless the format was named.)"""
