@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from pydantic import ByteSize, TypeAdapter, ValidationError
+from pydantic import ByteSize, Field, TypeAdapter, ValidationError
 
 from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_ner.spark.catalog import check_name, register_database
@@ -44,9 +44,9 @@ def main(
 
 def _bytes_of(text: str) -> int:
     try:
-        return int(TypeAdapter(ByteSize).validate_python(text))
+        return int(TypeAdapter(Annotated[ByteSize, Field(ge=1024, le=2**40)]).validate_python(text))
     except ValidationError:
-        raise ConfigError(f"--file-bytes {text!r}: expected a size such as 64MB or 134217728") from None
+        raise ConfigError(f"--file-bytes {text!r}: expected a size of 1 KiB to 1 TiB, such as 64MB") from None
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ def test_it_merges_the_batches_and_says_what_became_of_the_files(tmp_path: Path)
         (["--output", "nowhere"], "nowhere: no documents table"),
         (["--output", "nowhere", "--database", "a-b"], "error: database 'a-b': expected a letter"),
         (["--output", "nowhere", "--database", "ward"], "error: --database ward: nothing says where"),
+        (["--output", "out", "--file-bytes", "0"], "error: --file-bytes '0': expected a size of 1 KiB to 1 TiB"),
         (["--output", "out", "--file-bytes", "small"], "error: --file-bytes 'small': expected a size"),
     ],
 )

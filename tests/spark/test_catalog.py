@@ -138,3 +138,18 @@ def test_a_kept_struct_whose_fields_have_odd_names_is_registered(
     register_database(spark, str(output), database)
     told = spark.sql(f"SELECT ward.`the floor` AS floor FROM {database}.documents WHERE doc_id = 'e'").first()
     assert told.floor == "4B"
+
+
+def test_a_run_whose_database_is_anothers_leaves_run_json_as_it_was(
+    spark: SparkSession, output: Path, tmp_path: Path, database: str, two_group_checkpoint: Path
+) -> None:
+    other = write_documents(tmp_path / "other", document("z", "b1-0", at=1))
+    register_database(spark, str(other), database)
+    (output / "run.json").write_text("before", encoding="utf-8")
+    notes = tmp_path / "notes.jsonl"
+    notes.write_text('{"doc_id": "a", "text": "Tos"}\n', encoding="utf-8")
+    settings = Settings(checkpoints={"es": str(two_group_checkpoint)})
+    with pytest.raises(ConfigError, match=r"cardiology\.documents: is file:.*other/documents, not file:"):
+        annotate(spark, str(notes), str(output), settings, database=database)
+    assert (output / "run.json").read_text(encoding="utf-8") == "before"
+    assert not (output / "_lock").exists()

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from cardio_ner.errors import AccountError, InputError, LockError
+from cardio_ner.errors import AccountError, InputError, LockError, RunError
 from cardio_ner.report import tables as duckdb_tables
 from cardio_ner.spark import catalog, compact
 from hand_tables import Row, day, document, rejected, span, unchanged, write_documents, write_spans
@@ -266,6 +266,21 @@ compact.compact(spark, {str(output)!r})
     assert compact.compact(spark, str(output)) is not None
     assert in_duckdb(output) == answers
     assert documents_of(output) == rows
+
+
+def test_a_plan_that_was_cut_short_before_anything_was_done_is_none(spark: SparkSession, output: Path) -> None:
+    """As by a lost power supply; with the mark there, nobody knows what was merged."""
+    answers = in_duckdb(output)
+    plan, mark = output / compact.PLAN, output / compact.MARK
+    plan.parent.mkdir(exist_ok=True)
+    plan.write_text("{", encoding="utf-8")
+    compact.recover(spark, str(output))
+    assert not plan.exists()
+    plan.write_text("{", encoding="utf-8")
+    mark.write_text("", encoding="utf-8")
+    with pytest.raises(RunError, match=r"compaction\.json: cut short: expected the plan of a compaction"):
+        compact.recover(spark, str(output))
+    assert in_duckdb(output) == answers
 
 
 def test_a_compaction_that_would_lose_a_row_is_undone_and_says_so(

@@ -392,6 +392,40 @@ def test_files_beside_columns_that_are_folders_are_read_too(spark: SparkSession,
     assert sorted(rows_of(spark, tmp_path / "in")) == ["a", "b"]
 
 
+def test_csv_files_whose_quotes_hold_lines_of_other_records_are_quarantined(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """Both readers would take them for one text, so the account would agree."""
+    broken = {
+        "cut": '1,a\n2,"Fiebre\n3,Tos\n4,Tos\n',
+        "merged": '1,"Fiebre\n2,"Tos"\n3,Tos\n',
+    }
+    whole = {
+        "last": '1,"Fiebre',  # nothing follows that it could hold
+        "one line": '1,dice "ay" y calla\n2,"ay" dice\n',
+        "doubled": '1,"""Ay"" dice\ny calla"\n\n2,"a\r\nb"\n',
+    }
+    for name, text in (broken | whole).items():
+        (tmp_path / f"{name}.csv").write_bytes(f"doc_id,text\n{text}".encode())
+    source = open_source(spark, str(tmp_path), Settings())
+    counts = {path.rsplit("/", 1)[1][:-4]: n for path, n in source.counts(list(source.listing())).items()}
+    assert counts == dict.fromkeys(broken, "BrokenQuote") | {"last": 1, "one line": 2, "doubled": 2}
+    files = [file for file in source.listing() if file.path.endswith("doubled.csv")]
+    assert {row.text for row in source.rows(files).collect()} == {'"Ay" dice\ny calla', "a\r\nb"}
+
+
+@pytest.mark.parametrize(
+    ("log", "kind"),
+    [("_delta_log/0.json", "Delta"), (".hoodie/hoodie.properties", "Hudi"), ("metadata/v1.metadata.json", "Iceberg")],
+)
+def test_the_folder_of_a_lakes_table_is_refused(spark: SparkSession, tmp_path: Path, log: str, kind: str) -> None:
+    (tmp_path / "a.jsonl").write_text('{"doc_id": "a", "text": "Tos"}\n', encoding="utf-8")
+    (tmp_path / log).parent.mkdir()
+    (tmp_path / log).write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match=f"a table of {kind}, with files of its past: expected --table"):
+        open_source(spark, str(tmp_path), Settings())
+
+
 def test_the_nanoseconds_that_pandas_writes_are_no_obstacle(spark: SparkSession, tmp_path: Path) -> None:
     frame = pd.DataFrame({"doc_id": ["a"], "text": ["Tos"], "seen": pd.to_datetime(["2024-01-01"])})
     frame.to_parquet(tmp_path / "a.parquet")
@@ -412,6 +446,14 @@ def test_what_java_would_pass_over_in_a_locale_without_its_letters_is_refused(tm
     assert result.returncode == 2, shown[-2000:]
     assert "would be passed over; expected a locale of UTF-8" in shown
     assert not (tmp_path / "out").exists()
+    shutil.rmtree(tmp_path / "in/año")
+    result = subprocess.run(
+        command("--input", "in", "--output", "años"), env=without | {"LC_ALL": "POSIX"}, cwd=tmp_path,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert "another folder would be written; expected a locale of UTF-8" in result.stdout + result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
 @pytest.fixture

@@ -293,3 +293,28 @@ def test_rows_without_doc_id_are_those_of_a_files_last_reading(ask: Ask, tmp_pat
         ("a table", "b1-0"), ("a table", "b2-0"), ("nightly", "b2-0"), ("nightly", "b2-0"), ("retried", "b1-0"),
         ("twice", "b2-0"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("above", ["language=en", "doc_id=9", "batch_id=b9-0", "country=es"])
+def test_folders_above_the_output_that_look_like_columns_are_none(
+    spark: SparkSession, tmp_path: Path, above: str
+) -> None:
+    output = tmp_path / above / "out"
+    write_documents(output, D1A, document("e", "b1-0", at=1))
+    write_spans(output, span("d", "b1-0", "mine"))
+    catalog.open_tables(spark, str(output))
+    in_duckdb = duckdb_tables.open_tables(output)
+    for query in (
+        "SELECT doc_id, language, batch_id FROM documents_current ORDER BY 1",
+        "SELECT doc_id, text, language, entity_type, batch_id FROM spans_current",
+    ):
+        rows = in_duckdb.execute(query).fetchall()
+        assert rows == [tuple(row) for row in spark.sql(query).collect()]
+        assert rows[0][0] == "d"
+    assert in_duckdb.sql("SELECT * FROM documents").columns == spark.table("documents").columns
+
+
+def test_of_copies_that_tie_the_one_that_was_tagged_is_shown(ask: Ask, tmp_path: Path) -> None:
+    copy = unchanged("d", "b1-0", at=1, source="b1-0", source_file="a")
+    write_documents(tmp_path, copy, document("d", "b1-0", at=1, source_file="b"))
+    assert ask("SELECT status, source_file FROM documents_current") == [("annotated", "b")]

@@ -38,6 +38,7 @@ DOCUMENT_TYPES = {
     "source_modified_at": "TIMESTAMP",
     "batch_id": "VARCHAR",
 }
+_OPTIONS = "hive_types_autocast = false, union_by_name = true"
 SPAN_TYPES = {
     "doc_id": "VARCHAR",
     "text_sha256": "VARCHAR",
@@ -82,7 +83,11 @@ def _select(output: Path, pattern: str, types: dict[str, str]) -> str:
     if not any(output.glob(pattern)):
         return declared
     quoted = f"{glob.escape(str(output))}/{pattern}".replace("'", "''")
-    return (
-        f"{declared} UNION ALL BY NAME SELECT * FROM read_parquet('{quoted}', "
-        "hive_partitioning = true, hive_types_autocast = false, union_by_name = true)"
-    )
+    if "=" not in str(output):
+        found = f"SELECT * FROM read_parquet('{quoted}', hive_partitioning = true, {_OPTIONS})"
+    else:  # DuckDB would take folders above the output for columns too
+        names = [folder.partition("=")[0] for folder in pattern.split("/")[1:-1]]
+        values = ", ".join(f"url_decode(regexp_extract(filename, '.*/{name}=([^/]*)/', 1)) AS {name}" for name in names)
+        files = f"read_parquet('{quoted}', hive_partitioning = false, filename = true, {_OPTIONS})"
+        found = f"SELECT * EXCLUDE (filename), {values} FROM {files}"
+    return f"{declared} UNION ALL BY NAME {found}"

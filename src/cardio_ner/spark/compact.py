@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from cardio_ner.errors import AccountError, InputError
+from cardio_ner.errors import AccountError, InputError, RunError
 from cardio_ner.spark.hadoop import exists, files_below, folders_in, literal, read_text, remove, write_text
 from cardio_ner.spark.lock import output_lock
 from cardio_ner.spark.schema import SPANS, quoted
@@ -90,8 +90,15 @@ def recover(spark: SparkSession, output: str) -> None:
     if told is None:
         remove(spark, literal(f"{output}/{MARK}"))
         return
-    plan = json.loads(told)
-    step = _finish if exists(spark, f"{output}/{MARK}") else _undo
+    marked = exists(spark, f"{output}/{MARK}")
+    try:
+        plan = json.loads(told)
+    except ValueError:  # cut short, as by a lost power supply: written whole before anything else is done
+        if marked:
+            raise RunError(f"{output}/{PLAN}: cut short: expected the plan of a compaction; restore it") from None
+        remove(spark, literal(f"{output}/{PLAN}"))
+        return
+    step = _finish if marked else _undo
     step(spark, output, Compaction(plan["batch_id"], tuple(plan["merges"])))
 
 

@@ -7,6 +7,8 @@ Contract
 - Nor may Spark read a record of more than MAX_COLUMNS fields, which its error prints: such a file is `TooManyColumns`.
 - A record of more fields than the header has is `failed` (TooManyFields), unless they are empty: its text may have been
   cut at a comma.
+- Nor is a file read in which a record of several lines has a quote that is not doubled, or does not close: lines of
+  others may be in it (`BrokenQuote`). In a record of one line such quotes are part of the text.
 - Headers are tuples of raw names: one Latin-1 character a byte. Within a file, the header again is no record.
 - Counting streams lines: no worker holds a whole file, whatever its size and compression.
 """
@@ -42,6 +44,10 @@ _COMPARED = 50
 """Fields by which a record is told from the header."""
 
 Header = tuple[str, ...]
+
+
+class BrokenQuote(csv.Error):
+    """A quote that is not closed where its field ends: what follows it may be other records."""
 
 
 def find_header(
@@ -123,15 +129,39 @@ def _lines(spark: SparkSession, files: Sequence[File]) -> DataFrame:
 
 def _records(lines: Iterable[bytes]) -> Iterator[list[str]]:
     """The records in lines that were split at line feeds; those of blank lines left out."""
-    text = (part for line in lines for part in io.StringIO(line.decode("latin-1") + "\n", newline=""))
-    return (record for record in csv.reader(text) if record)
+    return (record for record in csv.reader(_text(lines)) if record)
+
+
+def _text(lines: Iterable[bytes]) -> Iterator[str]:
+    return (part for line in lines for part in io.StringIO(line.decode("latin-1") + "\n", newline=""))
+
+
+def _whole_records(lines: Iterable[bytes]) -> Iterator[list[str]]:
+    """The same. Raises BrokenQuote where one of several lines has a quote within that is not doubled, or never closes:
+    its lines may be the records of others."""
+    taken: list[str] = []
+
+    def kept() -> Iterator[str]:
+        for part in _text(lines):
+            taken.append(part)
+            yield part
+
+    for record in csv.reader(kept()):
+        if len(taken) > 1:
+            try:
+                list(csv.reader(taken, strict=True))
+            except csv.Error:
+                raise BrokenQuote from None
+        taken.clear()
+        if record:
+            yield record
 
 
 def _count(lines: Iterable[bytes], header: Header) -> tuple[int, str | None]:
     """Records below the header and None, or 0 and what is wrong."""
     n_rows = 0
     try:
-        records = _records(lines)
+        records = _whole_records(lines)
         first = next(records, None)
         if first is not None and (len(first) != len(header) or not _repeats(first, header)):
             return 0, "OtherHeader"

@@ -53,6 +53,13 @@ def qualified(spark: SparkSession, path: str) -> str:
     return str(file_system.makeQualified(hadoop_path).toString())
 
 
+def lacks_letters(spark: SparkSession) -> str | None:
+    """The encoding of Java's locale where it is not UTF-8 (cron's, say): names with other letters it gets wrong."""
+    jvm: Any = spark.sparkContext._jvm
+    encoding = str(jvm.java.lang.System.getProperty("sun.jnu.encoding"))
+    return None if encoding.upper().replace("-", "") == "UTF8" else encoding
+
+
 def exists(spark: SparkSession, path: str) -> bool:
     """Is there a file or folder?"""
     hadoop_path, file_system = hadoop_path_of(spark, path)

@@ -14,7 +14,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from cardio_ner.errors import InputError, NoFileError
-from cardio_ner.spark.hadoop import File, exists, files_below, qualified
+from cardio_ner.spark.hadoop import File, exists, files_below, lacks_letters, names_in, qualified
 from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 
 FORMATS = {
@@ -57,6 +57,7 @@ def suffix_format(spark: SparkSession, input_path: str, asked: str) -> tuple[str
         if not exists(spark, input_path):
             raise InputError(f"{input_path}: no such file or folder")
         root = qualified(spark, input_path)
+        _check_no_lake(spark, root)
     except SPARK_ERRORS as error:
         raise InputError(
             f"{input_path}: {name_of(error)}: expected a path of a file system that this Spark has the jars for"
@@ -87,6 +88,15 @@ def suffix_format(spark: SparkSession, input_path: str, asked: str) -> tuple[str
     return root, input_format, _spread(sorted(files, key=lambda file: (file.n_bytes == 0, file.path)))
 
 
+def _check_no_lake(spark: SparkSession, root: str) -> None:
+    """Raises InputError for the folder of a table whose log says which files count: the others are of the past."""
+    logs = {"Delta": "_delta_log", "Hudi": ".hoodie"}
+    found = [kind for kind, folder in logs.items() if exists(spark, f"{root}/{folder}")]
+    found += ["Iceberg"] * any(name.endswith(".metadata.json") for name in names_in(spark, f"{root}/metadata"))
+    if found:
+        raise InputError(f"{root}: a table of {found[0]}, with files of its past: expected --table, its name")
+
+
 def _spread(files: list[File]) -> list[File]:
     """At most SOME_FILES of them, from the first to the last."""
     if len(files) <= SOME_FILES:
@@ -97,9 +107,9 @@ def _spread(files: list[File]) -> list[File]:
 def _check_names(spark: SparkSession, root: str) -> None:
     """Raises InputError where Java would pass over local files: in a locale without UTF-8 (cron's, say) it has no
     letters for their names, and lists them not at all."""
-    encoding = str(spark.sparkContext._jvm.java.lang.System.getProperty("sun.jnu.encoding"))  # type: ignore[union-attr]
+    encoding = lacks_letters(spark)
     local = re.fullmatch(r"file:/*(/.*)", root)
-    if local is None or encoding.upper().replace("-", "") == "UTF8":
+    if local is None or encoding is None:
         return
     for folder, folders, files in os.walk(local[1]):
         if not all(name.isascii() for name in (*folders, *files)):

@@ -71,6 +71,7 @@ def annotate(
     with output_lock(spark, output) as lock:
         facts = _facts(source, output, stream, models)
         run = Running(spark, output, lock, facts, database, started=started, clock=clock)
+        run.register()  # a database that cannot be had is known before any work, and run.json stays as it was
         with run.told_if_it_fails():
             seen = _begin(run, stream)
             tell = run.tell_and_register if follow_seconds else run.tell
@@ -104,7 +105,6 @@ def _begin(run: Running, stream: str) -> Ledger:
     run.tell()
     recover(run.spark, run.output)
     sweep(run.spark, run.output)
-    run.register()  # a database that cannot be had is known before any work
     return Ledger.read(run.spark, run.output, stream)
 
 

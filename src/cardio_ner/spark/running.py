@@ -19,6 +19,7 @@ from cardio_ner.spark.account import BatchAccount, RunAccount
 from cardio_ner.spark.catalog import register_database
 from cardio_ner.spark.hadoop import write_text
 from cardio_ner.spark.lock import Lock
+from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 
 ACCOUNT = "run.json"
 
@@ -66,5 +67,5 @@ class Running:
             yield
         except BaseException as error:
             with suppress(Exception):  # the lock or the file system is gone: the error itself says more
-                self.tell("failed", type(error).__name__)
+                self.tell("failed", name_of(error) if isinstance(error, SPARK_ERRORS) else type(error).__name__)
             raise

@@ -22,7 +22,17 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
 from cardio_ner.errors import InputError
-from cardio_ner.spark.hadoop import exists, folders_in, literal, move, names_in, qualified, remove, remove_if_empty
+from cardio_ner.spark.hadoop import (
+    exists,
+    folders_in,
+    lacks_letters,
+    literal,
+    move,
+    names_in,
+    qualified,
+    remove,
+    remove_if_empty,
+)
 from cardio_ner.spark.schema import DOCUMENTS, INPUTS, SPANS, quoted
 from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 
@@ -36,6 +46,11 @@ def output_folder(spark: SparkSession, output: str) -> str:
     """The qualified path of an output. Raises InputError where no file system can have it."""
     if ":" in re.sub(r"^[\w.+-]+:(//[^/]*)?(?=/)", "", output):  # but for the scheme's, and a port's
         raise InputError(f"{output}: has a colon, which Hadoop has no names with: expected a folder without")
+    if (encoding := lacks_letters(spark)) and (not output.isascii() or set(output) & set("?\ufffd")):
+        raise InputError(
+            f"{output}: has letters that Java's locale ({encoding}) lacks: another folder would be written; expected a "
+            "locale of UTF-8: set LC_ALL=C.UTF-8 and run again"
+        )
     try:
         return qualified(spark, output)
     except SPARK_ERRORS as error:

@@ -29,9 +29,9 @@ WHERE doc_id IS NOT NULL
 QUALIFY row_number() OVER (
     PARTITION BY doc_id
     ORDER BY annotated_at DESC NULLS LAST, source_modified_at DESC NULLS LAST,
-             CASE WHEN status = 'rejected' THEN 1 ELSE 0 END,
+             CASE status WHEN 'annotated' THEN 0 WHEN 'unchanged' THEN 1 ELSE 2 END,
              text_sha256 NULLS LAST, language NULLS LAST, model_id NULLS LAST,
-             coalesce(source_batch, batch_id) DESC
+             coalesce(source_batch, batch_id) DESC, source_file NULLS LAST
 ) = 1
 UNION ALL
 SELECT *
