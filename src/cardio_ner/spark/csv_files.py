@@ -137,7 +137,7 @@ def _text(lines: Iterable[bytes]) -> Iterator[str]:
 
 
 def _whole_records(lines: Iterable[bytes]) -> Iterator[list[str]]:
-    """The same. Raises BrokenQuote where one of several lines has a quote within that is not doubled, or never closes:
+    """As `_records`. Raises BrokenQuote where one of several lines has a quote within that is not doubled, or no end:
     its lines may be the records of others."""
     taken: list[str] = []
 

@@ -6,7 +6,7 @@
 -- Each document's latest committed row, with the columns of `documents`; of rows without doc_id, which are nobody's, each.
 --   * A batch is committed by its rows in `documents`, which are written last: a half-written one is not seen.
 --   * The latest row is the one annotated last; of one batch, the one whose source was modified last; then, so that the
---     answer is always the same, a readable text before a rejected one, and the rest by value. (`batch_id` has no say but
+--     answer is the same in any order of rows, one that was tagged, then a readable one, and the rest by value. (`batch_id` has no say but
 --     between equal texts: compaction changes it.)
 --   * What stands for a file, not for a document, goes when the file was read again: the row of an unreadable file once
 --     rows of the file came later; rows without doc_id once the file came later as another version, or with such rows.
@@ -16,7 +16,9 @@ WITH read_again AS (
     SELECT source_file, source_modified_at, doc_id IS NULL AS is_nobodys, max(annotated_at) AS annotated_at
     FROM documents
     WHERE reason IS DISTINCT FROM 'unreadable_file'
-      AND source_file IN (SELECT /*+ BROADCAST(f) */ source_file FROM documents AS f WHERE doc_id IS NULL OR reason = 'unreadable_file')
+      AND source_file IN (
+        SELECT /*+ BROADCAST(f) */ source_file FROM documents AS f WHERE doc_id IS NULL OR reason = 'unreadable_file'
+      )
     GROUP BY source_file, source_modified_at, doc_id IS NULL
 )
 SELECT *
