@@ -101,7 +101,7 @@ def main(
         with session("cardio-ner annotate", database=database, table=table) as spark:
             account = annotate(
                 spark,
-                str(input_path or table),
+                str(input_path if table is None else table),
                 output,
                 settings,
                 is_table=table is not None,

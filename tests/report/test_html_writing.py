@@ -150,7 +150,7 @@ def test_notes_that_are_no_folder_and_a_file_that_cannot_be_are_refused(output: 
     with pytest.raises(InputError, match=r"nowhere: no such folder: expected the folder of notes"):
         write_html_report(output, tmp_path / "report.html", notes=tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"nowhere/report\.html: cannot be written \(No such file or directory\)"):
-        write_html_report(output, tmp_path / "nowhere/report.html", notes=None)
+        write_html_report(tmp_path / "no output either", tmp_path / "nowhere/report.html", notes=None)
     with pytest.raises(InputError, match="no encoding of that name"):
         write_html_report(output, tmp_path / "report.html", notes=None, encoding="rot13")
     assert not list(tmp_path.glob(".*"))

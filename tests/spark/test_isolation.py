@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -152,3 +153,28 @@ def test_in_a_spark_job_a_careful_attempt_ends_where_a_plain_one_cannot(spark: S
     assert (found[0].status, found[0].reason, found[0].error_type) == ("rejected", "failed", "WorkerDied")
     assert found[1:] == expected
     assert sum(len(row.spans) for row in expected) > 100
+
+
+def test_the_child_starts_where_temporary_files_have_long_names(two_group_checkpoint: Path, tmp_path: Path) -> None:
+    (folder := tmp_path / ("a-container-of-yarn" * 5)).mkdir()
+    script = (
+        "import sys\n"
+        "from cardio_ner.document import Document\n"
+        "from cardio_ner.spark.isolation import TaggingProcess\n"
+        "from cardio_ner.spark.placement import Place\n"
+        "from cardio_ner.spark.settings import Settings, open_models\n"
+        "from cardio_ner.spark.tagging import TaggerSpec\n"
+        "(model,) = open_models(Settings(checkpoints={'es': sys.argv[1]})).values()\n"
+        "with TaggingProcess() as child:\n"
+        "    spec = TaggerSpec(model, Place('cpu'), 'fp32', 4096)\n"
+        "    print(child.tag_each(spec, [Document('1', 'es', 'Tos')])[0]['status'])\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script, str(two_group_checkpoint)],
+        env=os.environ | {"TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert told.stdout == "annotated\n", told.stderr[-500:]

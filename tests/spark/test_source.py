@@ -392,6 +392,91 @@ def test_files_beside_columns_that_are_folders_are_read_too(spark: SparkSession,
     assert sorted(rows_of(spark, tmp_path / "in")) == ["a", "b"]
 
 
+def test_columns_that_are_folders_may_be_of_unequal_depth(spark: SparkSession, tmp_path: Path) -> None:
+    schema = "doc_id string, text string"
+    spark.createDataFrame([("a", "Tos")], schema).write.parquet(str(tmp_path / "in/year=2023/ward=4 %2B+ñ%zz"))
+    spark.createDataFrame([("b", "Tos")], schema).write.parquet(str(tmp_path / "in/year=2024"))
+    spark.createDataFrame([("c", "Tos")], schema).write.parquet(str(tmp_path / "in/ward=__HIVE_DEFAULT_PARTITION__"))
+    assert sorted(rows_of(spark, tmp_path / "in")) == ["a", "b", "c"]
+    rows = read_rows(spark, str(tmp_path / "in"), Settings(keep=("year", "ward"))).collect()
+    told = {row.doc_id: (row.year, row.ward) for row in rows}
+    assert told == {"a": ("2023", "4 %2B+ñ%zz"), "b": ("2024", None), "c": (None, None)}
+    spark.createDataFrame([("a", "Tos")], schema).write.parquet(str(tmp_path / "escaped/ward=4%3A %2B+ñ"))
+    (row,) = read_rows(spark, str(tmp_path / "escaped"), Settings(keep=("ward",))).collect()
+    assert row.ward == "4: ++ñ"
+
+
+def test_numbers_of_another_width_are_read_in_the_wider(spark: SparkSession, tmp_path: Path) -> None:
+    types = (("smallint", "float"), ("bigint", "double"), ("int", "float"))
+    for number, (integer, floating) in enumerate(types):
+        frame = spark.sql(f"SELECT CAST({number} AS {integer}) AS doc_id, 'Tos' AS text, CAST(0.5 AS {floating}) AS x")
+        frame.withColumn("y", F.col("doc_id")).write.parquet(str(tmp_path / f"in/{number}"))
+    source = open_source(spark, str(tmp_path / "in"), Settings(keep=("x", "y")))
+    assert {field.name: field.dataType.simpleString() for field in source.schema.fields} == {
+        "doc_id": "bigint", "text": "string", "x": "double", "y": "bigint",
+    }  # fmt: skip
+    assert sorted((row.doc_id, row.x, row.y) for row in checked_rows(source).collect()) == [
+        ("0", 0.5, 0), ("1", 0.5, 1), ("2", 0.5, 2),
+    ]  # fmt: skip
+    narrow = open_source(spark, str(tmp_path / "in/0"), Settings(keep=("y",)))
+    assert narrow.schema["y"].dataType.simpleString() == "smallint"  # as other runs have kept it
+    ids = open_source(spark, str(tmp_path / "in/0"), Settings())
+    (tmp_path / "in/1").rename(tmp_path / "in/0/later")
+    assert sorted(row.doc_id for row in checked_rows(ids).collect()) == ["0", "1"]
+
+
+def test_bytes_in_a_column_are_decoded_as_files_are(spark: SparkSession, tmp_path: Path) -> None:
+    text = "Estenosis aórtica"
+    values = [(text.encode("latin-1"), text.encode("latin-1")), (b"b", b"Tos")]
+    spark.createDataFrame(values, "doc_id binary, text binary").write.parquet(str(tmp_path / "in"))
+    assert {reason for _, _, reason in rows_of(spark, tmp_path / "in").values()} == {None, "invalid_encoding"}
+    settings = Settings(encoding="ISO-8859-1")
+    configure(spark, settings)
+    rows = read_rows(spark, str(tmp_path / "in"), settings).collect()
+    configure(spark, Settings())
+    assert {(row.doc_id, row.text, row.reason) for row in rows} == {(text, text, None), ("b", "Tos", None)}
+
+
+def test_a_key_that_is_rare_may_be_kept(spark: SparkSession, tmp_path: Path) -> None:
+    lines = ['{"doc_id": 1, "text": "Tos"}'] * 1200 + ['{"doc_id": 2, "text": "Tos", "ward": "4B"}']
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    (tmp_path / "b.jsonl").write_text('{"doc_id": 3, "text": "Tos", "unit": "ICU"}\n')
+    (tmp_path / "cut.jsonl.gz").write_bytes(b"\x1f\x8b no gzip")
+    source = open_source(spark, str(tmp_path), Settings(keep=("ward", "unit")))
+    rows = source.rows([file for file in source.listing() if not file.path.endswith(".gz")])
+    assert sorted({(row.ward, row.unit) for row in rows.collect()}, key=str) == [
+        ("4B", None), (None, "ICU"), (None, None),
+    ]  # fmt: skip
+    with pytest.raises(InputError, match=r"no column 'bed' \(--keep bed\) among its 5"):
+        open_source(spark, str(tmp_path), Settings(keep=("bed",)))
+
+
+@pytest.mark.parametrize("name", ["_notes.jsonl", ".notes.jsonl"])
+def test_a_file_that_spark_would_pass_over_is_refused(spark: SparkSession, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('{"doc_id": 1, "text": "Tos"}\n')
+    with pytest.raises(InputError, match=r"Spark passes over names that begin with _ or \.: *|rename the file"):
+        open_source(spark, str(tmp_path / name), Settings())
+
+
+@pytest.mark.parametrize(
+    ("option", "settings"),
+    [
+        ("--id-column note_id", {"id_column": "note_id"}),
+        ("--language-column lang", {"language_column": "lang"}),
+        ("--keep ward", {"keep": ("ward",)}),
+    ],
+)
+def test_columns_cannot_be_named_of_files_that_have_none(
+    spark: SparkSession, tmp_path: Path, option: str, settings: dict[str, Any]
+) -> None:
+    (tmp_path / "es").mkdir()
+    (tmp_path / "es/a.txt").write_text("Tos")
+    with pytest.raises(InputError, match=f"{option}: text files have no columns to name: leave it out"):
+        open_source(spark, str(tmp_path), Settings(**settings))
+    without = read_rows(spark, str(tmp_path), Settings(language_column=None)).collect()
+    assert [(row.doc_id, row.language) for row in without] == [("es/a", None)]  # to be detected
+
+
 def test_csv_files_whose_quotes_hold_lines_of_other_records_are_quarantined(
     spark: SparkSession, tmp_path: Path
 ) -> None:

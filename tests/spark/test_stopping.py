@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from cardio_ner.errors import AccountError, NoFileError
+from cardio_ner.errors import AccountError, InputError, NoFileError
 from cardio_ner.spark import stream
 from cardio_ner.spark.account import RunAccount
 from cardio_ner.spark.pipeline import annotate
@@ -109,6 +109,36 @@ def test_a_run_that_follows_waits_for_the_first_file(
     assert "waiting for the first one" in line
     with pytest.raises(NoFileError, match="no file"):  # no run that ends by itself waits
         annotate(spark, str(tmp_path / "out/_state"), str(tmp_path / "other"), settings)
+
+
+def test_a_run_that_follows_waits_for_the_first_file_to_be_whole(
+    spark: SparkSession, tmp_path: Path, settings: Settings
+) -> None:
+    folder, output, stop = tmp_path / "in", tmp_path / "out", threading.Event()
+    spark.createDataFrame([("a", "Tos")], "doc_id string, text string").coalesce(1).write.parquet(
+        str(tmp_path / "made")
+    )
+    (whole,) = (tmp_path / "made").glob("*.parquet")
+    folder.mkdir()
+    (folder / "a.parquet").write_bytes(whole.read_bytes()[:100])
+    lines: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(
+            annotate, spark, str(folder), str(output), settings, follow_seconds=0.2, stop=stop, log=lines.append
+        )
+        try:
+            wait_until(lambda: bool(lines), run)
+            (folder / "a.parquet").write_bytes(whole.read_bytes())
+            wait_until(lambda: told(output).get("rows") == 1, run)
+        finally:
+            stop.set()
+        assert run.result(PATIENCE).outcomes() == {"annotated": 1}
+    assert "none of 1 of its files can be read as parquet" in lines[0]
+    (folder / "a.parquet").write_bytes(whole.read_bytes()[:100])
+    os.utime(folder / "a.parquet", (0, 0))  # nobody is writing it any more
+    with pytest.raises(InputError, match="none of 1 of its files can be read as parquet") as error:
+        annotate(spark, str(folder), str(tmp_path / "other"), settings, follow_seconds=0.2)
+    assert not isinstance(error.value, NoFileError)
 
 
 def test_a_run_that_is_stopped_before_a_file_came_says_that_there_was_none(

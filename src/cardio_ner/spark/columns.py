@@ -9,83 +9,122 @@ Contract
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterable, Sequence
 from urllib.parse import unquote
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringType, StructField, StructType
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    ByteType,
+    DataType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    MapType,
+    ShortType,
+    StringType,
+    StructField,
+    StructType,
+)
 
-from cardio_ner.errors import InputError
+from cardio_ner.errors import InputError, NoFileError
 from cardio_ner.spark.formats import read_lines
 from cardio_ner.spark.hadoop import File, literal
 from cardio_ner.spark.settings import Settings
 from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 
+LOOKED_AT_LINES = (1_000, 100_000)
+"""JSON lines of a file that are asked for their keys: at first, and where these lack one."""
+STILL_WRITTEN_SECONDS = 600
+"""Age of a file that may still be being written, at most."""
 
-def columns_of(
-    spark: SparkSession, folder: str, input_format: str, some: Sequence[File], settings: Settings
-) -> tuple[StructType, bool]:
-    """The columns of Parquet files, and whether some of them are folders; of JSON lines, the keys of the first file
-    that can be read."""
-    if input_format == "parquet":
-        return _parquet_columns(spark, folder, some)
-    why = ""
-    for file in some:
-        try:
-            if names := _keys_of(spark, file, settings):
-                # A record without the key has no language: it is no column that could be missing.
-                return strings(*sorted(names | {settings.language_column or "language"})), False
-        except SPARK_ERRORS as error:  # its batch will quarantine it: ask the next one
-            why = name_of(error)
-    raise unreadable(folder, some, input_format, why)
+_WIDTHS: tuple[tuple[type[DataType], ...], ...] = (
+    (ByteType, ShortType, IntegerType, LongType),
+    (FloatType, DoubleType),
+)
 
 
-def _parquet_columns(spark: SparkSession, folder: str, some: Sequence[File]) -> tuple[StructType, bool]:
-    """As `columns_of`. One look at all files, or one at each where some cannot be read or differ in a type."""
+def parquet_columns(
+    spark: SparkSession, folder: str, some: Sequence[File], catalogs: StructType | None
+) -> tuple[StructType, tuple[str, ...]]:
+    """The columns of Parquet files (a catalog's, where it knows them), and those of them that are folders (`ward=4/`):
+    a column inside the files is none."""
+    parts = [part for file in some for part in file.path[len(folder) :].split("/")[:-1]]
+    folders = dict.fromkeys(part.split("=", 1)[0] for part in parts if re.match("[^=]+=", part))
+    if catalogs is not None:
+        return catalogs, tuple(name for name in folders if name in catalogs.names)
+    inside = _columns_inside(spark, folder, some)
+    by_folder = tuple(name for name in folders if name not in inside.names)
+    return StructType([*inside.fields, *strings(*by_folder).fields]), by_folder
+
+
+def json_columns(spark: SparkSession, folder: str, some: Sequence[File], settings: Settings) -> StructType:
+    """The keys of JSON lines."""
+    names = _keys_of_some(spark, folder, some, settings)
+    # A record without the key has no language: it is no column that could be missing.
+    return strings(*sorted({*names, settings.language_column or "language"}))
+
+
+def _columns_inside(spark: SparkSession, folder: str, some: Sequence[File]) -> StructType:
+    """One look at all files, or one at each where some cannot be read or differ in a type: of two the wider is taken,
+    or the first."""
+    reader = spark.read.option("recursiveFileLookup", True).option("mergeSchema", True)
     try:
-        return _columns_inside(spark, folder, some)
+        return reader.parquet(*(literal(file.path) for file in some)).schema
     except SPARK_ERRORS as error:
         why = name_of(error)
     fields: dict[str, StructField] = {}
-    by_folder = False
     for file in some:
         try:
-            columns, of_folders = _columns_inside(spark, folder, [file])
+            for field in reader.parquet(literal(file.path)).schema.fields:
+                fields[field.name] = _wider(fields.get(field.name, field), field)
         except SPARK_ERRORS as error:  # its batch will quarantine it
             why = name_of(error)
-            continue
-        fields = {field.name: field for field in columns.fields} | fields
-        by_folder |= of_folders
     if not fields:
         raise unreadable(folder, some, "parquet", why)
-    return StructType(list(fields.values())), by_folder
-
-
-def _columns_inside(spark: SparkSession, folder: str, files: Sequence[File]) -> tuple[StructType, bool]:
-    paths = [literal(file.path) for file in files]
-    inside = spark.read.option("recursiveFileLookup", True).option("mergeSchema", True).parquet(*paths).schema
-    if not all("=" in file.path[len(folder) :] for file in files):  # Spark would pass over those that are in none
-        return inside, False
-    whole = spark.read.option("basePath", folder).option("mergeSchema", True).parquet(*paths).schema
-    return whole, len(whole) > len(inside)
+    return StructType(list(fields.values()))
 
 
 def unreadable(folder: str, some: Sequence[File], input_format: str, why: str = "") -> InputError:
-    """Where no file tells its columns."""
+    """Where no file tells its columns. (NoFileError where one of them may still be being written.)"""
     named = f" ({why})" if why else ""
-    return InputError(
+    newest = max(file.modified_ms for file in some) / 1000
+    kind = NoFileError if time.time() - newest < STILL_WRITTEN_SECONDS else InputError
+    return kind(
         f"{folder}: none of {len(some)} of its files can be read as {input_format}{named}: name the --input-format, or "
         "write them anew without what Spark cannot read"
     )
 
 
-def _keys_of(spark: SparkSession, file: File, settings: Settings) -> set[str]:
-    """The keys of a file's first thousand JSON lines; of an empty file, those that are wanted."""
+def _keys_of_some(spark: SparkSession, folder: str, some: Sequence[File], settings: Settings) -> set[str]:
+    """The keys of JSON lines: those of one file after the other until all that are required are among them. A key may
+    be rare: where the files' beginnings lack one, more of each is looked at."""
+    names: set[str] = set()
+    why = ""
+    for n_lines in LOOKED_AT_LINES:
+        for file in some:
+            try:
+                names |= _keys_of(spark, file, settings, n_lines)
+            except SPARK_ERRORS as error:  # its batch will quarantine it: ask the next one
+                why = name_of(error)
+            if required(settings) <= names:
+                return names
+    if not names:
+        raise unreadable(folder, some, "jsonl", why)
+    return names
+
+
+def _keys_of(spark: SparkSession, file: File, settings: Settings, n_lines: int) -> set[str]:
+    """The keys of a file's first JSON lines; of an empty file, those that are wanted."""
     if file.n_bytes == 0:
         return required(settings)
     keys = F.explode(F.json_object_keys(F.make_valid_utf8("value"))).alias("key")
-    return {row["key"] for row in read_lines(spark, [file]).limit(1000).select(keys).distinct().collect()}
+    return {row["key"] for row in read_lines(spark, [file]).limit(n_lines).select(keys).distinct().collect()}
 
 
 def required(settings: Settings) -> set[str]:
@@ -138,7 +177,19 @@ def wanted(columns: StructType, settings: Settings, where: str) -> StructType:
     for option, name in options.items():
         if not option.startswith("--keep"):
             _check_type(columns[name].dataType, option, name, where)
-    return StructType([columns[name] for name in dict.fromkeys(options.values())])
+    fields = (columns[name] for name in dict.fromkeys(options.values()))
+    # What becomes text may be of any width: files that nobody has looked at yet may have a wider one.
+    widest = StructField("", LongType())
+    return StructType([field if field.name in settings.keep else _wider(field, widest) for field in fields])
+
+
+def _wider(one: StructField, other: StructField) -> StructField:
+    """The first field, as wide as either where both are integers, or floating."""
+    for kind in _WIDTHS:
+        if type(one.dataType) in kind and type(other.dataType) in kind:
+            widest = max(one.dataType, other.dataType, key=lambda data_type: kind.index(type(data_type)))
+            return StructField(one.name, widest)
+    return one
 
 
 def _check_type(data_type: DataType, option: str, name: str, where: str) -> None:

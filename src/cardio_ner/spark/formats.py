@@ -37,11 +37,30 @@ def origin() -> tuple[Column, Column]:
     return path.alias(FILE), F.col("_metadata.file_modification_time").alias(MODIFIED)
 
 
-def read_parquet(spark: SparkSession, files: Sequence[File], schema: StructType, *, root: str | None) -> DataFrame:
-    """Parquet files by a declared schema; `root` is given where some of its columns are folders (`ward=4/`)."""
-    reader = spark.read.schema(schema)
-    reader = reader.option("recursiveFileLookup", True) if root is None else reader.option("basePath", root)
-    return reader.parquet(*_paths(files)).select(*map(quoted, schema.names), *origin())
+def read_parquet(
+    spark: SparkSession, files: Sequence[File], schema: StructType, *, root: str, by_folder: Sequence[str]
+) -> DataFrame:
+    """Parquet files by a declared schema; the columns `by_folder` are folders below the root (`ward=4/`), of whatever
+    depth: null where a file lies in none. (Spark's own reading of them wants all files equally deep.)"""
+    inside = StructType([field for field in schema.fields if field.name not in by_folder])
+    rows = spark.read.schema(inside).option("recursiveFileLookup", True).parquet(*_paths(files))
+    told = [
+        _folder_value(root, field.name).cast(field.dataType).alias(field.name)
+        for field in schema.fields
+        if field.name in by_folder
+    ]
+    located = rows.select(*map(quoted, inside.names), *origin())
+    return located.select("*", *told).select(*map(quoted, schema.names), FILE, MODIFIED)
+
+
+def _folder_value(root: str, name: str) -> Column:
+    """What the innermost folder `name=value` of a row's file says; null for Hive's word for it."""
+    folders = F.split(F.substr(F.col(FILE), F.lit(len(root) + 2)), "/")
+    folders = F.slice(folders, F.lit(1), F.size(folders) - 1)
+    told = F.try_element_at(F.filter(folders, lambda folder: folder.startswith(f"{name}=")), F.lit(-1))
+    value = F.substr(told, F.lit(len(name) + 2))
+    plain = F.try_url_decode(F.replace(value, F.lit("+"), F.lit("%2B")))
+    return F.nullif(F.coalesce(plain, value), F.lit("__HIVE_DEFAULT_PARTITION__"))
 
 
 def read_lines(spark: SparkSession, files: Sequence[File]) -> DataFrame:

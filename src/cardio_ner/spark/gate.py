@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType
+from pyspark.sql.types import BinaryType, StringType
 
 from cardio_ner.document import UNDETERMINED
 from cardio_ner.language import CODE, THREE_LETTERS
-from cardio_ner.spark.formats import ERROR_TYPE, FILE, MODIFIED, REASON
+from cardio_ner.spark.formats import ERROR_TYPE, FILE, MODIFIED, REASON, decoded
 from cardio_ner.spark.omop import omop_language
 from cardio_ner.spark.schema import quoted
 from cardio_ner.spark.settings import Settings
@@ -28,8 +28,8 @@ _AROUND = r"^[\s\p{Z}\p{Cc}]+|[\s\p{Z}\p{Cc}]+$"
 def gate(raw: DataFrame, settings: Settings) -> DataFrame:
     """Rows of any source → doc_id, language, reason, error_type, n_chars, text_sha256, source_file, source_modified_at,
     kept columns, text."""
-    text = F.col(quoted(settings.text_column)).cast("string")
-    doc_id = F.col(quoted(settings.id_column)).cast("string")
+    text = _as_string(raw, settings.text_column, settings.encoding)
+    doc_id = _as_string(raw, settings.id_column, settings.encoding)
     named = raw.select(
         F.make_valid_utf8(doc_id).alias("doc_id"),
         _language(raw, settings).alias("language"),
@@ -43,6 +43,13 @@ def gate(raw: DataFrame, settings: Settings) -> DataFrame:
         text.alias("text"),
     )
     return named.withColumn("text", F.when(F.col("reason").isNull(), F.col("text")))
+
+
+def _as_string(raw: DataFrame, name: str, encoding: str | None) -> Column:
+    """A column as text. (What formats decode themselves is text by now; Parquet and tables may have bytes.)"""
+    column = F.col(quoted(name))
+    is_bytes = isinstance(raw.schema[name].dataType, BinaryType)
+    return decoded(column, encoding) if is_bytes else column.cast("string")
 
 
 def _given_reason(raw: DataFrame, doc_id: Column, text: Column) -> Column:

@@ -17,7 +17,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -26,6 +28,9 @@ from types import TracebackType
 from cardio_ner.document import Document
 from cardio_ner.errors import CheckpointError, DeviceLostError
 from cardio_ner.spark.tagging import Outcome, TaggerSpec, isolate, silence, tag_each
+
+LONGEST_FOLDER = 70
+"""Bytes of a path that a socket of the server's may lie below: it adds `/pymp-abcdefgh/listener-abcdefgh`."""
 
 
 class WorkerDied(Exception):  # noqa: N818  the name is what the row's error_type says
@@ -91,7 +96,8 @@ class TaggingProcess:
         context.set_forkserver_preload([__name__])
         self._pipe, far_end = context.Pipe()
         self._child = context.Process(target=serve, args=(far_end,), daemon=True)
-        self._child.start()
+        with _short_temporary_folder():
+            self._child.start()
         far_end.close()
         return self._pipe
 
@@ -106,6 +112,19 @@ class TaggingProcess:
         self._pipe = self._child = None
         self._ready.clear()
         return status
+
+
+@contextmanager
+def _short_temporary_folder() -> Iterator[None]:
+    """Temporary files lie in /tmp where their folder's name leaves no room for a socket's: 107 bytes with all (a YARN
+    container's may have more). The server has one from its first start on."""
+    before = tempfile.tempdir
+    if len(os.fsencode(tempfile.gettempdir())) > LONGEST_FOLDER:
+        tempfile.tempdir = "/tmp"
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def serve(pipe: Connection) -> None:

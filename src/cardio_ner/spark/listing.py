@@ -14,7 +14,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from cardio_ner.errors import InputError, NoFileError
-from cardio_ner.spark.hadoop import File, exists, files_below, lacks_letters, names_in, qualified
+from cardio_ner.spark.hadoop import HIDDEN, File, exists, files_below, lacks_letters, names_in, qualified
 from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 
 FORMATS = {
@@ -80,6 +80,8 @@ def suffix_format(spark: SparkSession, input_path: str, asked: str) -> tuple[str
         input_format = told[0]
     else:
         input_format = asked
+    if [file.path for file in seen] == [root] and root.rsplit("/", 1)[1].startswith(HIDDEN):
+        raise InputError(f"{input_path}: Spark passes over names that begin with _ or . (hidden): rename the file")
     files = [file for file in seen if is_input(file.path, root, asked, input_format)]
     if not files:
         raise NoFileError(f"{input_path}: no file of format {input_format}: expected at least one")

@@ -20,7 +20,8 @@ from pyspark.sql.types import StructType
 
 from cardio_ner.errors import InputError
 from cardio_ner.spark.columns import (
-    columns_of,
+    json_columns,
+    parquet_columns,
     required,
     same_files,
     spelled,
@@ -66,8 +67,8 @@ class FileSource:
     """The columns that are read (of Parquet also their types)."""
     folder: str
     """The root, or the root file's folder."""
-    by_folder: bool = False
-    """Some of Parquet's columns are folders."""
+    by_folder: tuple[str, ...] = ()
+    """Those of Parquet's columns that are folders."""
     header: Header = ()
     """What each CSV file begins with."""
 
@@ -106,7 +107,7 @@ class FileSource:
         spark, encoding, names = self.spark, self.settings.encoding, self.schema.names
         match self.input_format:
             case "parquet":
-                return read_parquet(spark, files, self.schema, root=self.folder if self.by_folder else None)
+                return read_parquet(spark, files, self.schema, root=self.folder, by_folder=self.by_folder)
             case "jsonl":
                 return read_json(spark, files, names, encoding)
             case "csv":
@@ -172,11 +173,8 @@ def open_source(
     root, input_format, first = suffix_format(spark, input_path, settings.input_format)
     folder = root.rsplit("/", 1)[0] if first[0].path == root else root
     if input_format in ("text", "brat", "fhir"):
-        own = strings("doc_id", "text", "language")
-        settings = settings.model_copy(update=OWN_COLUMNS)
-        if settings.keep:
-            raise InputError(f"--keep {settings.keep[0]}: {input_format} files have no other columns: leave it out")
-        return FileSource(spark, root, input_format, settings, own, folder)
+        _check_names_no_column(settings, input_format)
+        return FileSource(spark, root, input_format, settings, strings(*OWN_COLUMNS.values()), folder)
     if input_format == "csv":
         header, names = find_header(spark, first, required(settings), settings.encoding)
         if not header:
@@ -184,12 +182,22 @@ def open_source(
         settings = spelled(settings, names)
         schema = wanted(strings(*names), settings, input_path)
         return FileSource(spark, root, input_format, settings, schema, folder, header=header)
-    by_folder = columns is not None and all("=" in file.path[len(folder) :] for file in first)
-    if columns is None:
-        columns, by_folder = columns_of(spark, folder, input_format, first, settings)
-    if input_format == "parquet":
-        settings = spelled(settings, columns.names)
-    return FileSource(spark, root, input_format, settings, wanted(columns, settings, input_path), folder, by_folder)
+    if input_format == "jsonl":
+        schema = wanted(json_columns(spark, folder, first, settings), settings, input_path)
+        return FileSource(spark, root, input_format, settings, schema, folder)
+    columns, by_folder = parquet_columns(spark, folder, first, columns)
+    settings = spelled(settings, columns.names)
+    schema = wanted(columns, settings, input_path)
+    return FileSource(spark, root, input_format, settings, schema, folder, by_folder)
+
+
+def _check_names_no_column(settings: Settings, input_format: str) -> None:
+    """Raises InputError where a column is named of files that have none."""
+    named = [(key, name) for key, own in OWN_COLUMNS.items() if (name := getattr(settings, key)) not in (own, None)]
+    for key, name in [*named, *(("keep", name) for name in settings.keep)]:
+        raise InputError(
+            f"--{key.replace('_', '-')} {name}: {input_format} files have no columns to name: leave it out"
+        )
 
 
 def open_table(spark: SparkSession, table: str, settings: Settings) -> Source:

@@ -20,8 +20,10 @@ import json
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame
@@ -109,12 +111,14 @@ def _pass_over_table(job: Job, ledger: Ledger) -> bool:
     """Begin a pass, or end one; was it begun by another run?"""
     assert isinstance(job.source, TableSource)
     state = f"{job.output}/_state/table-{job.stream}.json"
-    told = read_text(job.spark, state)
+    told: dict[str, Any] | None = None
+    with suppress(ValueError):  # cut short by a crash: begin anew
+        told = json.loads(read_text(job.spark, state) or "null")
     resumed = told is not None
     if told is None:
-        told = json.dumps({"n_chunks": job.source.n_chunks, "started_ms": int(time.time() * 1000)})
-        write_text(job.spark, state, told)
-    catch_up(replace(job, source=replace(job.source, **json.loads(told))), ledger)
+        told = {"n_chunks": job.source.n_chunks, "started_ms": int(time.time() * 1000)}
+        write_text(job.spark, state, json.dumps(told))
+    catch_up(replace(job, source=replace(job.source, **told)), ledger)
     remove(job.spark, literal(state))
     return resumed
 

@@ -13,6 +13,7 @@ Contract
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
@@ -69,6 +70,8 @@ def write_html_report(
     check_encoding(encoding)
     if file.is_dir():
         raise InputError(f"{file}: a folder: expected a file such as report.html")
+    if not file.parent.is_dir():
+        raise _unwritable(file, os.strerror(errno.ENOENT))
     tables = open_tables(output)
     if notes is not None and not notes.is_dir():
         raise InputError(f"{notes}: no such folder: expected the folder of notes that was annotated")
@@ -177,6 +180,8 @@ def _put(page: str, file: Path) -> None:
     except OSError as error:
         with suppress(OSError):
             fresh.unlink()
-        raise InputError(
-            f"{file}: cannot be written ({error.strerror}): expected a file in a folder that is there"
-        ) from None
+        raise _unwritable(file, error.strerror) from None
+
+
+def _unwritable(file: Path, why: str | None) -> InputError:
+    return InputError(f"{file}: cannot be written ({why}): expected a file in a folder that is there")
