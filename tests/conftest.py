@@ -18,7 +18,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # that `make test` has laid out. A Java that can do nothing with those goes on without, and must not say so aloud.
 os.environ.setdefault(
     "JDK_JAVA_OPTIONS",
-    f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xlog:disable -XX:SharedArchiveFile={sys.prefix}/spark.jsa",
+    "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=240m -Xlog:disable "
+    f"-XX:SharedArchiveFile={sys.prefix}/spark.jsa",
 )
 
 import pytest
