@@ -12,7 +12,7 @@ INSTALL  = $(BIN)/python -m pip install -q --disable-pip-version-check --root-us
 export PYSPARK_PYTHON        := $(abspath $(BIN)/python)
 export PYSPARK_DRIVER_PYTHON := $(abspath $(BIN)/python)
 export SPARK_LOCAL_IP        := 127.0.0.1
-unexport SPARK_HOME SPARK_CONF_DIR PYTHONHOME
+unexport SPARK_HOME SPARK_CONF_DIR HADOOP_CONF_DIR YARN_CONF_DIR PYTHONHOME PYTHONPATH
 
 # Begins a recipe line that runs Spark.
 WITH_JAVA = JAVA_HOME=$$(sh docker/java.sh "$(VENV)") && export JAVA_HOME &&

@@ -20,6 +20,10 @@ private_conf() {
         echo "entrypoint.sh: no secret: expected a file that holds it, $secret_file (SPARK_SECRET_FILE names another)" >&2
         exit 1
     fi
+    if [ "$(grep -c . "$secret_file")" -ne 1 ]; then    # a second line would be a property, which Spark prints
+        echo "entrypoint.sh: expected a secret of one line in $secret_file: openssl rand -hex 32 makes one" >&2
+        exit 1
+    fi
     own=${SPARK_CONF_DIR:-$SPARK_HOME/conf}
     SPARK_CONF_DIR=$(mktemp -d)    # mode 700
     export SPARK_CONF_DIR
@@ -41,7 +45,7 @@ kubernetes_executor() {
         i=$((i + 1))
     done
     exec "$JAVA_HOME/bin/java" "$@" -Xms"$SPARK_EXECUTOR_MEMORY" -Xmx"$SPARK_EXECUTOR_MEMORY" \
-        -cp "${SPARK_CONF_DIR:+$SPARK_CONF_DIR:}${SPARK_CLASSPATH:+$SPARK_CLASSPATH:}$SPARK_HOME/jars/*" \
+        -cp "${SPARK_CONF_DIR:+$SPARK_CONF_DIR:}${HADOOP_CONF_DIR:+$HADOOP_CONF_DIR:}${SPARK_CLASSPATH:+$SPARK_CLASSPATH:}$SPARK_HOME/jars/*" \
         org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend \
         --driver-url "$SPARK_DRIVER_URL" --executor-id "$SPARK_EXECUTOR_ID" --cores "$SPARK_EXECUTOR_CORES" \
         --app-id "$SPARK_APPLICATION_ID" --hostname "$SPARK_EXECUTOR_POD_IP" \
@@ -72,7 +76,16 @@ worker)
 submit)
     shift
     private_conf
-    exec "$SPARK_HOME/bin/spark-submit" --load-spark-defaults "$@"
+    # The secret goes with the job. A shell runs its traps once the program it waits for has ended: so the signals of a
+    # supervisor are handed on, and what they ended is waited for.
+    trap 'rm -rf "$SPARK_CONF_DIR"' EXIT
+    "$SPARK_HOME/bin/spark-submit" --load-spark-defaults "$@" &
+    job=$!
+    trap 'kill -TERM "$job" 2> /dev/null || true' TERM INT HUP
+    ended=0
+    wait "$job" || ended=$?
+    while kill -0 "$job" 2> /dev/null; do ended=0; wait "$job" || ended=$?; done
+    exit "$ended"
     ;;
 *)
     exec "$@"

@@ -15,6 +15,7 @@ set -- "$from"/wheels/cardio_ner-*.whl
 [ $# -eq 1 ] && [ -f "$1" ] || { echo "install.sh: expected one wheel in $from/wheels" >&2; exit 1; }
 
 pip() { "$VENV/bin/python" -m pip "$@"; }
-pip install --no-cache-dir -c "$from/constraints.txt" --index-url "$index" torch
+# Its index has a choice of versions of what torch needs: those of constraints.txt come with the rest.
+pip install --no-cache-dir -c "$from/constraints.txt" --index-url "$index" --no-deps torch
 pip install --no-cache-dir -c "$from/constraints.txt" "cardio-ner[spark] @ file://$1"
 ln -s "$("$VENV/bin/python" -c 'import os, pyspark; print(os.path.dirname(pyspark.__file__))')" "$SPARK_HOME"

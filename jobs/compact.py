@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 from pydantic import ByteSize, Field, TypeAdapter, ValidationError
+from pyspark.sql import SparkSession
 
 from cardio_ner.errors import ConfigError, errors_as_exit
-from cardio_ner.spark.catalog import check_name, register_database
+from cardio_ner.spark.catalog import check_name, register_database, registered_databases
 from cardio_ner.spark.compact import FILE_BYTES, compact
 from cardio_ner.spark.session import session
-from cardio_ner.spark.tables import output_folder
+from cardio_ner.spark.tables import has_documents, output_folder
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -36,10 +37,28 @@ def main(
         check_name(database)
         with session("cardio-ner compact", database=database) as spark:
             folder = output_folder(spark, output)
+            databases = _databases(spark, folder, database)
             made = compact(spark, folder, file_bytes=aim)
-            if database is not None:
-                register_database(spark, folder, database)
+            for name in databases:
+                register_database(spark, folder, name)
         typer.echo(made or "one batch: nothing to merge")
+
+
+def _databases(spark: SparkSession, folder: str, database: str | None) -> list[str]:
+    """The databases to refresh, refreshed once before any work: what cannot be done after it must not be found then.
+    Raises ConfigError where there are some and none was named."""
+    known = registered_databases(spark, folder)
+    if database is None and known:
+        raise ConfigError(
+            f"{folder}: registered in {', '.join(known)}, whose tables would be without rows: expected --database "
+            f"{known[0]}; of a database that is no more remove {folder}/_state/databases/{known[0]}"
+        )
+    if database is None or not has_documents(spark, folder):
+        return []
+    others = [name for name in known if name != database and spark.catalog.databaseExists(name)]
+    for name in (databases := [database, *others]):
+        register_database(spark, folder, name)
+    return databases
 
 
 def _bytes_of(text: str) -> int:

@@ -69,6 +69,8 @@ def test_a_kubernetes_executor_gets_its_options_word_for_word(home: Path) -> Non
     arguments, _ = told(start(home, "executor", **POD))
     assert arguments[:4] == [POD["SPARK_JAVA_OPT_0"], POD["SPARK_JAVA_OPT_1"], "-Xms64m", "-Xmx64m"]
     assert arguments[5].split(":") == ["/opt/spark/conf", f"{home}/jars/*"]
+    arguments, _ = told(start(home, "executor", **POD, HADOOP_CONF_DIR="/opt/hadoop/conf"))
+    assert arguments[5].split(":") == ["/opt/spark/conf", "/opt/hadoop/conf", f"{home}/jars/*"]
     assert arguments[-2:] == ["--podName", "pod-7"]
 
 
@@ -82,7 +84,7 @@ def test_the_executor_of_this_spark_understands_these_options() -> None:
     assert "Failed to connect to /127.0.0.1:9" in result.stderr  # all that is missing is the driver
 
 
-@pytest.mark.parametrize(("role", "starts"), [("master", "master.Master"), ("worker", "worker.Worker"), ("submit", "")])
+@pytest.mark.parametrize(("role", "starts"), [("master", "master.Master"), ("worker", "worker.Worker")])
 def test_a_standalone_clusters_secret_goes_into_a_file_of_the_user_alone(home: Path, role: str, starts: str) -> None:
     (home / "secret").write_text("s3cret\n")
     arguments, environment = told(start(home, role, "--port", "7", SPARK_SECRET_FILE=str(home / "secret")))
@@ -95,6 +97,39 @@ def test_a_standalone_clusters_secret_goes_into_a_file_of_the_user_alone(home: P
     assert conf.stat().st_mode & 0o077 == 0
     del environment["SPARK_CONF_DIR"]
     assert "s3cret" not in json.dumps([arguments, environment])
+
+
+def test_a_submitted_job_leaves_no_secret_and_hands_on_how_it_ended(home: Path) -> None:
+    (home / "secret").write_text("s3cret\n")
+    (home / "bin/spark-submit").write_text('#!/bin/sh\ncat "$SPARK_CONF_DIR/spark-defaults.conf"\necho "$@"\nexit 5\n')
+    result = start(home, "submit", "--port", "7 8", SPARK_SECRET_FILE=str(home / "secret"))
+    assert result.returncode == 5
+    assert result.stdout.splitlines()[-2:] == ["spark.authenticate.secret s3cret", "--load-spark-defaults --port 7 8"]
+    assert sorted(path.name for path in home.iterdir()) == ["bin", "secret"]
+
+
+def test_a_submitted_job_is_told_to_stop_and_waited_for(home: Path) -> None:
+    (home / "secret").write_text("s3cret\n")
+    (home / "bin/spark-submit").write_text(
+        "#!/bin/sh\ntrap 'sleep 0.5; echo stopped; exit 0' TERM\necho started\nwhile true; do sleep 0.05; done\n"
+    )
+    environment = {"PATH": os.environ["PATH"], "SPARK_HOME": str(home), "TMPDIR": str(home)}
+    environment["SPARK_SECRET_FILE"] = str(home / "secret")
+    with subprocess.Popen([ENTRYPOINT, "submit"], env=environment, stdout=subprocess.PIPE, text=True) as job:
+        assert job.stdout is not None
+        assert job.stdout.readline() == "started\n"
+        job.terminate()
+        assert job.stdout.read() == "stopped\n"
+        assert job.wait(PATIENCE) == 0
+    assert sorted(path.name for path in home.iterdir()) == ["bin", "secret"]
+
+
+def test_a_secret_of_two_lines_is_refused(home: Path) -> None:
+    (home / "secret").write_text("one\nt0w\n")
+    result = start(home, "submit", SPARK_SECRET_FILE=str(home / "secret"))
+    assert result.returncode == 1
+    assert "expected a secret of one line" in result.stderr
+    assert "t0w" not in result.stderr
 
 
 def test_a_workers_own_properties_stay(home: Path) -> None:

@@ -38,6 +38,10 @@ def test_it_merges_the_batches_and_says_what_became_of_the_files(tmp_path: Path)
     assert "2 batches are now c" in result.stdout
     assert "4 files became 2" in result.stdout
     assert open_tables(tmp_path).execute("SELECT text FROM spans_current").fetchall() == [("new",)]
+    refused = run("--output", str(tmp_path))
+    assert refused.returncode == 2
+    told = "registered in cardiology, whose tables would be without rows: expected --database cardiology"
+    assert told in refused.stderr
 
 
 @pytest.mark.parametrize(

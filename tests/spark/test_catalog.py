@@ -11,8 +11,9 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from cardio_ner.errors import ConfigError, InputError
-from cardio_ner.spark.catalog import open_tables, register_database
+from cardio_ner.errors import ConfigError, InputError, RunError
+from cardio_ner.spark import compact, pipeline
+from cardio_ner.spark.catalog import open_tables, register_database, registered_databases
 from cardio_ner.spark.pipeline import annotate
 from cardio_ner.spark.settings import Settings
 from hand_tables import document, rejected, span, write_documents, write_spans
@@ -138,6 +139,38 @@ def test_a_kept_struct_whose_fields_have_odd_names_is_registered(
     register_database(spark, str(output), database)
     told = spark.sql(f"SELECT ward.`the floor` AS floor FROM {database}.documents WHERE doc_id = 'e'").first()
     assert told.floor == "4B"
+
+
+def test_a_catalog_that_fails_is_told_in_one_line(spark: SparkSession, output: Path, database: str) -> None:
+    register_database(spark, str(output), database)
+    assert registered_databases(spark, str(output)) == [database]
+    shutil.rmtree(output / "spans")
+    (output / "spans").write_text("no folder")
+    with pytest.raises(RunError, match=rf"--database {database}: the catalog failed \(\w+\): expected one that can be"):
+        register_database(spark, str(output), database)
+
+
+def test_a_database_follows_a_killed_compaction_that_a_run_ends(
+    spark: SparkSession, output: Path, tmp_path: Path, database: str, two_group_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    write_documents(output, document("e", "b2-0", at=2))
+    write_spans(output, span("e", "b2-0", "new"))
+    register_database(spark, str(output), database)
+    with monkeypatch.context() as patched:
+        patched.setattr(compact, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            compact.compact(spark, str(output))
+    (notes := tmp_path / "notes").mkdir()
+    (notes / "a.jsonl").write_text('{"doc_id": "a", "text": "Tos", "language": "es"}\n', encoding="utf-8")
+    counted: list[int] = []
+    monkeypatch.setattr(
+        pipeline, "sweep", lambda *_: counted.append(spark.table(f"{database}.documents_current").count())
+    )
+    settings = Settings(checkpoints={"es": str(two_group_checkpoint)})
+    annotate(spark, str(notes), str(output), settings, database=database)
+    assert counted == [2]  # before it reads its input
+    assert spark.table(f"{database}.documents_current").count() == 3
 
 
 def test_a_run_whose_database_is_anothers_leaves_run_json_as_it_was(

@@ -323,6 +323,17 @@ def test_a_compaction_that_lost_its_lock_while_it_wrote_puts_nothing_in_place(
     assert documents_of(output) == rows
 
 
+def test_a_broken_file_stops_it_whatever_the_sites_defaults_say(spark: SparkSession, output: Path) -> None:
+    broken = next((output / "documents/batch_id=b2-0").glob("*.parquet"))
+    broken.write_bytes(broken.read_bytes()[:-40])
+    before = {path: path.stat().st_size for path in output.rglob("*.parquet")}
+    spark.conf.set("spark.sql.files.ignoreCorruptFiles", True)
+    with pytest.raises(RunError, match=r"stopped \(\w+\): expected tables whose files can all be read"):
+        compact.compact(spark, str(output))
+    compact.recover(spark, str(output))
+    assert {path: path.stat().st_size for path in output.rglob("*.parquet")} == before
+
+
 def test_what_is_not_the_jobs_plain_output_is_refused(spark: SparkSession, output: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no documents table"):
         compact.compact(spark, str(tmp_path / "elsewhere"))

@@ -57,7 +57,8 @@ HIVE = {CATALOG: "hive"}
         (KEPT, None, "ward.notes", False, HIVE),
         ({"spark.hadoop.hive.metastore.uris": "thrift://there:9083"}, "cardiology", None, False, HIVE),
         ({}, "cardiology", None, True, HIVE),
-        (HIVE, "cardiology", None, False, {}),
+        (HIVE, "cardiology", None, True, HIVE),
+        (HIVE | {"spark.hadoop.hive.metastore.client.factory.class": "Glue"}, "cardiology", None, False, HIVE),
         ({"spark.sql.catalog.lake": "some.Catalog"}, None, "lake.ward.notes", False, {}),
         ({"spark.sql.catalog.lake": "some.Catalog"} | KEPT, "cardiology", "lake.ward.notes", False, HIVE),
         ({"spark.sql.catalog.spark_catalog": "some.Catalog"}, "cardiology", None, False, {}),
@@ -75,6 +76,7 @@ def test_hives_catalog_is_used_where_a_database_or_table_is_asked_for_and_none_w
     [
         ({}, True, r"--database ward: nothing says where.*hive-site\.xml.*ConnectionURL=jdbc:derby"),
         ({"spark.sql.warehouse.dir": "/srv"}, True, "nothing says where the catalog is kept"),
+        (HIVE, True, "nothing says where the catalog is kept"),
         (KEPT, False, "--database ward: this Spark has no Hive classes.*ends with this process"),
         (KEPT | {CATALOG: "in-memory"}, True, f"{CATALOG} is in-memory.*expected {CATALOG}=hive"),
     ],

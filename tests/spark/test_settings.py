@@ -89,7 +89,9 @@ def test_a_preset_that_reads_languages_otherwise_is_another_stream() -> None:
     [("10%", 1, 1), ("10%", 8, 7), ("10%", 13, 10), ("10%", 200, 20), ("100%", 8, 8), ("3", 8, 3), ("8", 8, 7)],
 )
 def test_of_several_files_not_all_may_be_unreadable(told: str, n_files: int, allowed: int) -> None:
-    assert Settings(max_failures=told).files_allowed(n_files) == allowed
+    settings = Settings(max_failures=told)
+    assert settings.files_allowed(n_files) == allowed
+    assert settings.files_allowed(n_files, not_theirs=True) == (0 if n_files == 1 else allowed)
 
 
 @pytest.mark.parametrize(

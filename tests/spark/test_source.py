@@ -22,7 +22,7 @@ from cardio_ner.errors import InputError
 from cardio_ner.language import fold_language
 from cardio_ner.spark.failures import find_unreadable
 from cardio_ner.spark.gate import fold
-from cardio_ner.spark.pipeline import configure
+from cardio_ner.spark.pipeline import annotate, configure
 from cardio_ner.spark.settings import Settings, read_settings
 from cardio_ner.spark.source import FileSource, Source, open_source, open_table
 from processes import PATIENCE
@@ -404,6 +404,22 @@ def test_columns_that_are_folders_may_be_of_unequal_depth(spark: SparkSession, t
     spark.createDataFrame([("a", "Tos")], schema).write.parquet(str(tmp_path / "escaped/ward=4%3A %2B+ñ"))
     (row,) = read_rows(spark, str(tmp_path / "escaped"), Settings(keep=("ward",))).collect()
     assert row.ward == "4: ++ñ"
+
+
+def test_a_stores_root_is_a_folder_like_others(spark: SparkSession, tmp_path: Path) -> None:
+    conf = spark.sparkContext._jsc.hadoopConfiguration()
+    for folder, name in (("es", "1a"), ("es", "2a"), ("out", "c")):
+        conf.set(f"fs.viewfs.mounttable.bucket.link./{folder}", f"file://{tmp_path}/{folder}")
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / f"{name}.txt").write_text("Tos")
+    for path in ("viewfs://bucket/", "viewfs://bucket"):
+        source = open_source(spark, path, Settings())
+        assert source.name == "viewfs://bucket"
+        assert sorted((row.doc_id, row.language) for row in checked_rows(source).collect()) == [
+            ("es/1a", "es"), ("es/2a", "es"), ("out/c", None),
+        ]  # fmt: skip
+    with pytest.raises(InputError, match="viewfs://bucket/out: lies inside the input viewfs://bucket"):
+        annotate(spark, "viewfs://bucket/", "viewfs://bucket/out", Settings())
 
 
 def test_numbers_of_another_width_are_read_in_the_wider(spark: SparkSession, tmp_path: Path) -> None:

@@ -433,6 +433,29 @@ def test_files_none_of_which_can_be_read_are_not_rejected_one_by_one(
     assert run().outcomes() == {"annotated": 12}
 
 
+def test_a_file_that_came_alone_is_not_rejected_for_credentials_that_have_expired(
+    run: Any, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = write(folder / "tonight.jsonl", range(3)).name
+    with monkeypatch.context() as patched:
+        break_reading(patched, name)
+        with pytest.raises(FailureError, match=r"1 of 1 files could not be read \(AccessDenied\), 0 may"):
+            run()
+        assert not (tmp_path / "out/documents").exists()
+    assert run().outcomes() == {"annotated": 3}
+
+
+def test_a_session_whose_times_have_no_zone_reads_files_all_the_same(
+    spark: SparkSession, run: Any, folder: Path
+) -> None:
+    write(folder / "a.jsonl", range(3))
+    spark.conf.set("spark.sql.timestampType", "TIMESTAMP_NTZ")
+    try:
+        assert run().outcomes() == {"annotated": 3}
+    finally:
+        spark.conf.unset("spark.sql.timestampType")
+
+
 def test_a_failed_document_that_came_twice_is_retried_in_each_of_its_files(run: Any, folder: Path) -> None:
     """Yesterday's export and today's: both have the record that failed."""
     broken = "X,uno,dos\n"

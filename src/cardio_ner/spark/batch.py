@@ -15,6 +15,7 @@ Contract
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial, reduce
@@ -44,6 +45,11 @@ from cardio_ner.spark.tables import (
 )
 
 MAX_ATTEMPTS = 4
+NOT_A_FILES_FAULT = (
+    r"Access(Control|Denied)|Auth|Token|Connect|Socket|Timeout|UnknownHost|NoRoute|Remote|Standby|SSL|S3|Sdk|Aws|Abfs|"
+    r"BlockMissing"
+)
+"""What names of errors have in them that speak of credentials, networks and stores."""
 ROW_BYTES = 2048
 """What a row is taken for where a file (compressed) or a table (unknown) says less: a short note."""
 
@@ -115,7 +121,8 @@ def _quarantined(job: Job, files: Sequence[File], counts: Counts) -> DataFrame:
 
 def _check_files(job: Job, batch_id: str, error_types: Sequence[str], n_files: int) -> None:
     """Raises FailureError where so many files cannot be read that the cause is not in them."""
-    allowed = job.settings.files_allowed(n_files)
+    not_theirs = all(re.search(NOT_A_FILES_FAULT, name) for name in error_types)
+    allowed = job.settings.files_allowed(n_files, not_theirs=not_theirs)
     if len(error_types) > allowed:
         raise FailureError(
             f"batch {batch_id}: {len(error_types)} of {n_files} files could not be read "

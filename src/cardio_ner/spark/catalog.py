@@ -4,7 +4,8 @@ Contract
 - `open_tables` makes temporary views `documents`, `spans`, `documents_current`, `spans_current` and `note_nlp` of an
   output folder, as it is at that moment: after a run, call it again.
 - `register_database` makes external tables and permanent views of the same names. Run it after every run: it adds
-  partitions and columns that came, drops partitions that went (compaction), and otherwise changes nothing.
+  partitions and columns that came, drops partitions that went (compaction), and otherwise changes nothing. The output
+  keeps the database's name (`registered_databases`): whoever moves its rows must register again.
 - Both use the declared schemas, so an output without any mention has an empty `spans`; kept columns are found in the
   files.
 """
@@ -16,11 +17,15 @@ import re
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructField, StructType
 
-from cardio_ner.errors import ConfigError, InputError
+from cardio_ner.errors import ConfigError, InputError, RunError
 from cardio_ner.report.tables import packaged_sql
-from cardio_ner.spark.hadoop import make_folder, qualified
+from cardio_ner.spark.hadoop import make_folder, names_in, qualified, write_text
 from cardio_ner.spark.schema import DOCUMENT_PARTITIONS, SPAN_PARTITIONS, SPANS
+from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 from cardio_ner.spark.tables import documents_schema, has_documents, kept_columns, read_documents, read_spans
+
+_DATABASES = "_state/databases"
+"""An empty file for each."""
 
 
 def open_tables(spark: SparkSession, output: str) -> None:
@@ -45,10 +50,27 @@ def check_name(database: str | None) -> None:
 
 def register_database(spark: SparkSession, output: str, database: str) -> None:
     """Make or refresh the database's tables and views over an output folder. Raises ConfigError where the name is
-    illegal, or where the database holds such a table of another folder."""
+    illegal, or where the database holds such a table of another folder, RunError where the catalog fails."""
     check_name(database)
+    try:
+        _register(spark, output, database)
+    except SPARK_ERRORS as error:
+        raise RunError(
+            f"--database {database}: the catalog failed ({name_of(error)}): expected one that can be reached and lets "
+            "this user make tables; mend it and run again"
+        ) from None
+    write_text(spark, f"{output}/{_DATABASES}/{database}", "")
+
+
+def registered_databases(spark: SparkSession, output: str) -> list[str]:
+    """The databases that an output was registered in."""
+    return names_in(spark, f"{output}/{_DATABASES}")
+
+
+def _register(spark: SparkSession, output: str, database: str) -> None:
     schema = documents_schema(kept_columns(spark, output))
     session = spark.newSession()  # the caller's temporary views would hide the tables, and its database stays its own
+    session.conf.set("spark.sql.timestampType", "TIMESTAMP_LTZ")
     session.sql(f"CREATE DATABASE IF NOT EXISTS {database}")
     session.catalog.setCurrentDatabase(database)
     _register_table(session, output, "documents", schema, DOCUMENT_PARTITIONS)

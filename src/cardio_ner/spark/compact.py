@@ -28,11 +28,13 @@ from cardio_ner.spark.hadoop import exists, files_below, folders_in, literal, re
 from cardio_ner.spark.lock import output_lock
 from cardio_ner.spark.schema import SPANS, quoted
 from cardio_ner.spark.settings import digest_of
+from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 from cardio_ner.spark.tables import (
     has_documents,
     put_rows,
     put_spans,
     read_documents,
+    read_every_file,
     read_inputs,
     read_spans,
     remove_spans,
@@ -67,6 +69,7 @@ def compact(spark: SparkSession, output: str, *, file_bytes: int = FILE_BYTES) -
     to compact or another format does it, LockError where a run holds the output, AccountError (and leaves all as it
     was) where a row would be lost."""
     _check_output(spark, output)
+    read_every_file(spark)
     with output_lock(spark, output) as lock:
         recover(spark, output)
         merges = tuple(name.removeprefix("batch_id=") for name in folders_in(spark, f"{output}/documents"))
@@ -76,20 +79,27 @@ def compact(spark: SparkSession, output: str, *, file_bytes: int = FILE_BYTES) -
         before = _count_files(spark, output)
         write_text(spark, f"{output}/{PLAN}", json.dumps({"batch_id": plan.batch_id, "merges": plan.merges}))
         spark.conf.set("spark.sql.adaptive.advisoryPartitionSizeInBytes", file_bytes)
-        _write(spark, output, plan, before_commit=lock.check)
-        _check_rows(spark, output, plan)
+        try:
+            _write(spark, output, plan, before_commit=lock.check)
+            _check_rows(spark, output, plan)
+        except SPARK_ERRORS as error:
+            raise RunError(
+                f"{output}: stopped ({name_of(error)}): expected tables whose files can all be read; nothing was "
+                "removed. Of a broken file `cardio-ner query` tells the name"
+            ) from None
         lock.check()
         write_text(spark, f"{output}/{MARK}", plan.batch_id)
         _finish(spark, output, plan)
     return Compaction(plan.batch_id, plan.merges, before, _count_files(spark, output))
 
 
-def recover(spark: SparkSession, output: str) -> None:
-    """Undo or finish a compaction that was killed. For a run that holds the lock, before it reads tables."""
+def recover(spark: SparkSession, output: str) -> bool:
+    """Undo or finish a compaction that was killed; was there one? For a run that holds the lock, before it reads
+    tables."""
     told = read_text(spark, f"{output}/{PLAN}")
     if told is None:
         remove(spark, literal(f"{output}/{MARK}"))
-        return
+        return False
     marked = exists(spark, f"{output}/{MARK}")
     try:
         plan = json.loads(told)
@@ -97,9 +107,10 @@ def recover(spark: SparkSession, output: str) -> None:
         if marked:
             raise RunError(f"{output}/{PLAN}: cut short: expected the plan of a compaction; restore it") from None
         remove(spark, literal(f"{output}/{PLAN}"))
-        return
+        return False
     step = _finish if marked else _undo
     step(spark, output, Compaction(plan["batch_id"], tuple(plan["merges"])))
+    return True
 
 
 def _check_output(spark: SparkSession, output: str) -> None:

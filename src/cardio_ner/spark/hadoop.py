@@ -32,7 +32,7 @@ class File:
 
 def hadoop_path_of(spark: SparkSession, path: str) -> tuple[Any, Any]:
     """The Hadoop Path of a path or glob, and its FileSystem. (PySpark has no public door to them.)"""
-    hadoop_path = _path_class(spark.sparkContext._jvm)(path)
+    hadoop_path = _path_class(spark.sparkContext._jvm)(_rooted(path))
     return hadoop_path, hadoop_path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
 
 
@@ -42,15 +42,21 @@ def _path_class(jvm: Any) -> Any:
     return jvm.org.apache.hadoop.fs.Path
 
 
+def _rooted(path: str) -> str:
+    """The path as Hadoop takes it: a store's root (`s3a://bucket`) has a slash."""
+    return f"{path}/" if re.fullmatch(r"[A-Za-z][\w.+-]*:(//[^/]*)?", path) else path
+
+
 def literal(path: str) -> str:
     """The path with Hadoop's glob characters escaped: Spark's readers take every path for a pattern."""
-    return re.sub(r"([\\*?\[\]{}])", r"\\\1", path)
+    return re.sub(r"([\\*?\[\]{}])", r"\\\1", _rooted(path))
 
 
 def qualified(spark: SparkSession, path: str) -> str:
-    """The path with scheme and working directory, such as `file:/data/notes`, without a slash at the end."""
+    """The path with scheme and working directory, such as `file:/data/notes`. No slash is at its end, not even of a
+    store's root: what lies in it begins with it and a slash."""
     hadoop_path, file_system = hadoop_path_of(spark, path)
-    return str(file_system.makeQualified(hadoop_path).toString())
+    return str(file_system.makeQualified(hadoop_path).toString()).rstrip("/")
 
 
 def lacks_letters(spark: SparkSession) -> str | None:
@@ -69,7 +75,7 @@ def exists(spark: SparkSession, path: str) -> bool:
 def files_below(spark: SparkSession, path: str) -> Iterator[File]:
     """Each file at or below a path, in no order; names that begin with `_` or `.`, of folders too, are hidden."""
     hadoop_path, file_system = hadoop_path_of(spark, path)
-    root = str(file_system.makeQualified(hadoop_path).toString())
+    root = qualified(spark, path)
     files = file_system.listFiles(hadoop_path, True)
     while files.hasNext():
         status = files.next()

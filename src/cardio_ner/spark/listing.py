@@ -59,9 +59,9 @@ def suffix_format(spark: SparkSession, input_path: str, asked: str) -> tuple[str
         root = qualified(spark, input_path)
         _check_no_lake(spark, root)
     except SPARK_ERRORS as error:
-        raise InputError(
-            f"{input_path}: {name_of(error)}: expected a path of a file system that this Spark has the jars for"
-        ) from None
+        lacks_jars = name_of(error) in ("UnsupportedFileSystemException", "ClassNotFoundException")
+        expected = "that this Spark has the jars for" if lacks_jars else "that can be reached, a path that may be read"
+        raise InputError(f"{input_path}: {name_of(error)}: expected a file system {expected}") from None
     _check_names(spark, root)
     try:
         seen = list(islice(files_below(spark, root), LOOKED_AT))

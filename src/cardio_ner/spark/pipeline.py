@@ -36,7 +36,7 @@ from cardio_ner.spark.source import FileSource, Source, open_source, open_table
 from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 from cardio_ner.spark.stopping import Stopped, WatchedLedger, stream_stops
 from cardio_ner.spark.stream import catch_up, retry_failed, run_stream, run_table
-from cardio_ner.spark.tables import OWN_FOLDERS, kept_columns, output_folder, strangers, unusable
+from cardio_ner.spark.tables import OWN_FOLDERS, kept_columns, output_folder, read_every_file, strangers, unusable
 
 ARROW_RECORDS_PER_BATCH = 256
 """Many long notes in one Arrow batch would have to fit in a worker's memory together."""
@@ -103,7 +103,8 @@ def _opened(
 def _begin(run: Running, stream: str) -> Ledger:
     """Leave no trace of runs that were killed, and say what is done already."""
     run.tell()
-    recover(run.spark, run.output)
+    if recover(run.spark, run.output):
+        run.register()  # what it had before has gone
     sweep(run.spark, run.output)
     return Ledger.read(run.spark, run.output, stream)
 
@@ -128,8 +129,8 @@ def configure(spark: SparkSession, settings: Settings) -> None:
     spark.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", False)
     # pandas writes nanoseconds, which Spark has no type for: a number, and not a file that cannot be read.
     spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", True)
-    spark.conf.set("spark.sql.files.ignoreCorruptFiles", False)
-    spark.conf.set("spark.sql.files.ignoreMissingFiles", False)
+    read_every_file(spark)
+    spark.conf.set("spark.sql.timestampType", "TIMESTAMP_LTZ")
     # Spark 4 knows eight encodings by itself, and fails on the first bad byte.
     spark.conf.set("spark.sql.legacy.javaCharsets", settings.encoding is not None)
     spark.conf.set("spark.sql.legacy.codingErrorAction", settings.encoding is not None)

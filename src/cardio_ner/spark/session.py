@@ -29,7 +29,8 @@ DEBUGGING = "spark.python.sql.dataFrameDebugging.enabled"
 CATALOG = "spark.sql.catalogImplementation"
 CHOSEN_CATALOGS = ("spark.sql.catalog.spark_catalog", "spark.sql.defaultCatalog")
 CONNECTION = "spark.hadoop.javax.jdo.option.ConnectionURL"
-METASTORES = (CONNECTION, "spark.hadoop.hive.metastore.uris", "spark.hive.metastore.uris")
+METASTORES = ("spark.hadoop.javax.jdo.option.", "spark.hadoop.hive.metastore.", "spark.hive.metastore.")
+"""Beginnings of properties that say where a catalog is kept, or who keeps it (AWS Glue's client, say)."""
 HIVE_CLASSES = ("org.apache.spark.sql.hive.HiveSessionStateBuilder", "org.apache.hadoop.hive.conf.HiveConf")
 
 
@@ -59,15 +60,15 @@ def catalog_defaults(
         table = None  # it is in a catalog of its own
     asked = f"--database {database}" if database is not None else f"--table {table}"
     unasked = database is None and table is None
-    if unasked or conf.get(CATALOG) == "hive" or any(conf.contains(key) for key in CHOSEN_CATALOGS):
+    if unasked or any(conf.contains(key) for key in CHOSEN_CATALOGS):
         return {}
-    if conf.contains(CATALOG) or not has_hive:
+    if conf.get(CATALOG, "hive") != "hive" or not has_hive:
         why = f"{CATALOG} is {conf.get(CATALOG)}" if conf.contains(CATALOG) else "this Spark has no Hive classes"
         raise ConfigError(
             f"{asked}: {why}, so the catalog ends with this process: expected {CATALOG}=hive and a Spark with Hive's "
             "classes (pip's pyspark and the usual distributions have them), or a catalog of yours (spark.sql.catalog.…)"
         )
-    if not has_site and not any(conf.contains(key) for key in METASTORES):
+    if not has_site and not any(key.startswith(METASTORES) for key, _ in conf.getAll()):
         raise ConfigError(
             f"{asked}: nothing says where the catalog is kept: expected hive-site.xml in Spark's conf folder, or, on "
             f"one machine, --conf '{CONNECTION}=jdbc:derby:;databaseName=/FOLDER/metastore_db;create=true'"

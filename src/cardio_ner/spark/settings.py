@@ -134,12 +134,13 @@ class Settings(BaseModel):
             return int(self.max_failures)
         return max(SMALL_FAILURES, int(n_rows * float(self.max_failures[:-1]) / 100))
 
-    def files_allowed(self, n_files: int) -> int:
+    def files_allowed(self, n_files: int, *, not_theirs: bool = False) -> int:
         """How many of a batch's files may be unreadable: as of rows, but not all of several, unless all rows may fail.
-        The cause is not in the files then: credentials that have expired, a store that is down."""
+        The cause is not in the files then: credentials that have expired, a store that is down; where the errors say so
+        themselves (`not_theirs`), not the only one either."""
         if self.max_failures.endswith("%") and float(self.max_failures[:-1]) == 100:  # noqa: PLR2004  percent
             return n_files
-        return min(self.failures_allowed(n_files), max(1, n_files - 1))
+        return min(self.failures_allowed(n_files), max(0 if not_theirs else 1, n_files - 1))
 
 
 class Model(BaseModel):

@@ -50,6 +50,7 @@ from cardio_ner.spark.schema import quoted
 from cardio_ner.spark.settings import Settings
 from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 
+UNKNOWN_TABLE = ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "PARSE_SYNTAX_ERROR")
 OWN_COLUMNS = {"id_column": "doc_id", "text_column": "text", "language_column": "language"}
 """Formats that name their rows themselves: texts, brat and FHIR."""
 
@@ -205,8 +206,9 @@ def open_table(spark: SparkSession, table: str, settings: Settings) -> Source:
     try:
         columns = spark.table(table).schema
         detail = {row["col_name"]: row["data_type"] for row in spark.sql(f"DESCRIBE TABLE EXTENDED {table}").collect()}
-    except AnalysisException:
-        raise InputError(f"{table}: no such table or view: expected a name that spark.table() knows") from None
+    except AnalysisException as error:
+        why = "no such table or view" if name_of(error) in UNKNOWN_TABLE else f"cannot be looked up ({name_of(error)})"
+        raise InputError(f"{table}: {why}: expected a name that spark.table() knows") from None
     provider, location = (detail.get("Provider") or "").lower(), str(detail.get("Location"))
     if provider == "csv":  # where a file has another header than the table, Spark logs its first record
         raise InputError(f"{table}: a CSV table, whose reader logs records: expected --input, its folder {location}")

@@ -38,10 +38,10 @@ from cardio_ner.spark.job import Job, Pieces
 from cardio_ner.spark.ledger import Ledger, in_batches
 from cardio_ner.spark.settings import digest_of
 from cardio_ner.spark.source import FileSource, TableSource
-from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
+from cardio_ner.spark.spark_error import SPARK_ERRORS, SparkError, name_of
 from cardio_ner.spark.tables import is_committed, read_documents, read_inputs
 
-LISTING = "path string, modificationTime timestamp, length long, content binary"
+LISTING = "path string, modificationTime timestamp_ltz, length long, content binary"
 ANY_AGE = "36500d"
 _FILE_KEY = StructType([StructField("path", StringType()), StructField("modified_ms", LongType())])
 CATCH_UP_SECONDS = 600
@@ -65,26 +65,29 @@ def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None)
 
     writer = _listing_stream(job).writeStream.foreachBatch(annotate_listing).option("checkpointLocation", checkpoint)
     every = None if follow_seconds is None else f"{round(1000 * follow_seconds)} milliseconds"
-    stopped = RunError(
-        f"{checkpoint}: the stream stopped by itself: expected a streaming checkpoint of this input; remove the "
-        "folder (what is done is known from the tables) and run again"
-    )
     try:
         query = (writer.trigger(processingTime=every) if every else writer.trigger(availableNow=True)).start()
-    except SPARK_ERRORS:
-        raise stopped from None
+    except SPARK_ERRORS as error:
+        raise _stopped(checkpoint, error) from None
     try:
         if follow_seconds is None:
             query.awaitTermination()
         while follow_seconds is not None and not query.awaitTermination(CATCH_UP_SECONDS):
             with one_at_a_time:
                 catch_up(job, ledger)
-    except StreamingQueryException:
+    except StreamingQueryException as error:
         if failures:
             raise failures[0] from None
-        raise stopped from None
+        raise _stopped(checkpoint, error) from None
     finally:
         query.stop()
+
+
+def _stopped(checkpoint: str, error: SparkError) -> RunError:
+    return RunError(
+        f"{checkpoint}: the stream stopped by itself ({name_of(error)}): expected a streaming checkpoint of this input "
+        "that may be written; remove the folder (what is done is known from the tables) and run again"
+    )
 
 
 def catch_up(job: Job, ledger: Ledger) -> None:

@@ -57,6 +57,13 @@ def output_folder(spark: SparkSession, output: str) -> str:
         raise unusable(output, name_of(error)) from None
 
 
+def read_every_file(spark: SparkSession) -> None:
+    """A file that is broken or gone is an error of this session's, whatever the site's defaults: its rows would be
+    missing without a word."""
+    spark.conf.set("spark.sql.files.ignoreCorruptFiles", False)
+    spark.conf.set("spark.sql.files.ignoreMissingFiles", False)
+
+
 def unusable(output: str, why: str) -> InputError:
     """What to raise of an output that cannot be had."""
     return InputError(f"{output}: {why}: expected a folder that this user may write to")
