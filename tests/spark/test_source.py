@@ -183,7 +183,7 @@ def test_csv_headers_may_have_a_mark_line_ends_and_names_that_are_empty_or_the_s
     (tmp_path / "a.csv").write_text(text, encoding="utf-8")
     rows = read_rows(spark, str(tmp_path), Settings(keep=('a\n"b"',))).collect()
     assert [(row.doc_id, row.text, row[8]) for row in rows] == [("1", "Fiebre,\n\ntos `y`", "x"), ("2", "z", None)]
-    with pytest.raises(InputError, match="no column 'w'"):
+    with pytest.raises(InputError, match="has the column 'w' twice"):
         open_source(spark, str(tmp_path), Settings(keep=("w",)))
 
 
@@ -226,6 +226,41 @@ def test_a_csv_without_a_header_is_refused_without_a_word_of_it(spark: SparkSess
     with pytest.raises(InputError, match=r"no column 'doc_id' \(--id-column\) among its 3: .*first line") as error:
         open_source(spark, str(tmp_path), Settings())
     assert "Mrs X" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"doc_id;text\n1;Mrs X\n", "separated by semicolons: expected commas"),
+        ("a.csv", b"doc_id\ttext\n1\tMrs X\n", "separated by tabs: expected commas"),
+        ("a.csv", "doc_id,text\n1,Mrs X\n".encode("utf-16"), "is UTF-16: expected CSV in UTF-8"),
+        ("a.csv", b"doc_id, text\n1, Mrs X\n", "white space beside the name 'text'"),
+        ("a.csv", b"doc_id,text,text\n1,Mrs X,y\n", "has the column 'text' twice"),
+        ("a.json", b'[{"doc_id": 1, "text": "Mrs X"}]', r"\(an array: jq -c '\.\[\]' makes lines of it\)"),
+        ("a.json", b'{\n "doc_id": 1,\n "text": "Mrs X"\n}', r"\(over several lines: jq -c \. makes one"),
+        ("a.ndjson", b'{"resourceType": "DocumentReference", "id": "Mrs X"}', "or, of FHIR, --preset fhir"),
+    ],
+)
+def test_what_is_written_otherwise_is_refused_with_who_writes_it_anew(
+    spark: SparkSession, tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message) as error:
+        open_source(spark, str(tmp_path), Settings())
+    assert "Mrs X" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"resourceType": "Bundle", "entry": [{"resource": {"id": "Mrs X"}}]}', '{\n "resourceType":\n "Bundle"\n}'],
+)
+def test_fhir_that_is_no_resource_a_line_is_refused(spark: SparkSession, tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.ndjson").write_text(content)
+    with pytest.raises(InputError, match=r"expected NDJSON, one DocumentReference a line; jq -c '\.entry") as error:
+        open_source(spark, str(tmp_path), Settings(input_format="fhir"))
+    assert "Mrs X" not in str(error.value)
+    (tmp_path / "b.ndjson").write_text('{"resourceType": "Patient", "id": "x"}')
+    assert open_source(spark, str(tmp_path), Settings(input_format="fhir")).input_format == "fhir"
 
 
 def test_a_folder_of_two_formats_or_a_column_of_a_wrong_type_is_refused(spark: SparkSession, tmp_path: Path) -> None:

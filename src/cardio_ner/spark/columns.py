@@ -115,8 +115,15 @@ def _keys_of_some(spark: SparkSession, folder: str, some: Sequence[File], settin
             if required(settings) <= names:
                 return names
     if not names:
-        raise unreadable(folder, some, "jsonl", why)
+        raise unreadable(folder, some, "jsonl", why or _shape_of(spark, some[0]))
     return names
+
+
+def _shape_of(spark: SparkSession, file: File) -> str:
+    """What JSON is that is not one object a line, and who makes it so."""
+    line = read_lines(spark, [file]).select(F.btrim("value", F.lit(" \t\r")).alias("value")).first()
+    shapes = {"[": "an array: jq -c '.[]' makes lines of it", "{": "over several lines: jq -c . makes one of each"}
+    return shapes.get(str(line.value)[:1], "") if line else ""
 
 
 def _keys_of(spark: SparkSession, file: File, settings: Settings, n_lines: int) -> set[str]:
@@ -167,9 +174,10 @@ def wanted(columns: StructType, settings: Settings, where: str) -> StructType:
     for option, name in options.items():
         if name not in columns.names:
             # Not which it has: without a header, CSV's are the first record's words; JSON's keys may be a record's too.
+            is_fhir = "; or, of FHIR, --preset fhir" if "resourceType" in columns.names else ""
             raise InputError(
                 f"{where}: no column {name!r} ({option}) among its {len(columns)}: expected one of that name (CSV: in "
-                "the first line of each file); name another"
+                f"the first line of each file); name another{is_fhir}"
             )
     given = settings.language_column if settings.language is None else None
     if given in columns.names:

@@ -29,6 +29,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
+from cardio_ner.errors import InputError
 from cardio_ner.spark.formats import ERROR_TYPE, FILE, REASON, decoded, origin
 from cardio_ner.spark.hadoop import File, literal
 from cardio_ner.spark.spark_error import SPARK_ERRORS
@@ -42,6 +43,9 @@ _SURPLUS = 8
 """Fields after the header's last that are looked at: of those that a comma in a text makes, some are empty."""
 _COMPARED = 50
 """Fields by which a record is told from the header."""
+
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_UTF16 = ("\xff\xfe", "\xfe\xff")
 
 Header = tuple[str, ...]
 
@@ -67,6 +71,24 @@ def find_header(
         if wanted.issubset(names):
             return found[-1]
     return found[0] if found else ((), [])
+
+
+def check_header(spark: SparkSession, header: Header, wanted: set[str], encoding: str | None, where: str) -> None:
+    """Raises InputError where a wanted name is missing for a reason that can be told. (No other name of the header is:
+    where there is none, they are words of a record.)"""
+    names = _names_of(spark, header, encoding)
+    missing = [name for name in sorted(wanted) if names.count(name) != 1]
+    alike = {name.strip().casefold() for name in names}
+    separator = next((told for sign, told in _SEPARATORS.items() if len(names) == 1 and sign in names[0]), None)
+    if missing and header[0].startswith(_UTF16):
+        raise InputError(f"{where}: is UTF-16: expected CSV in UTF-8, or an --encoding of single bytes; save it anew")
+    if missing and separator:
+        raise InputError(f"{where}: its fields are separated by {separator}: expected commas; save it anew")
+    for name in missing:
+        if name in names:
+            raise InputError(f"{where}: has the column {name!r} twice: expected it once; rename one")
+        if name.casefold() in alike and name.casefold() not in map(str.casefold, names):
+            raise InputError(f"{where}: has white space beside the name {name!r}: expected none; rename it")
 
 
 def _read_header(spark: SparkSession, file: File) -> Header:

@@ -22,10 +22,16 @@ null_id           (none)
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from cardio_ner.errors import InputError
+from cardio_ner.spark.formats import read_lines
+from cardio_ner.spark.hadoop import File
 from cardio_ner.spark.schema import quoted
+from cardio_ner.spark.spark_error import SPARK_ERRORS
 
 _RESOURCES = """array<struct<resourceType: string, id: string, language: string,
     content: array<struct<attachment: struct<contentType: string, language: string, data: string, url: string>>>>>"""
@@ -35,8 +41,25 @@ _ALIASES = {
     "utf8": "utf-8", "ascii": "us-ascii", "latin1": "iso-8859-1", "latin-1": "iso-8859-1", "iso8859-1": "iso-8859-1",
     "iso_8859-1": "iso-8859-1", "latin9": "iso-8859-15", "iso8859-15": "iso-8859-15", "cp1252": "windows-1252",
 }  # fmt: skip
+_LOOKED_AT = 1000
+"""Lines that are asked for their kind of resource."""
 _HALF_CHARACTER = r"\bD[89AB].. (?!D[C-F])|(?<!\bD[89AB].. )\bD[C-F]"
 """In UTF-16 code units written in hexadecimal, each followed by a space: one surrogate without the other."""
+
+
+def check_resources(spark: SparkSession, files: Sequence[File], where: str) -> None:
+    """Raises InputError where all that is seen of the files is Bundles, or no resource a line: an export of other form
+    would be rejected line by line."""
+    try:
+        some = read_lines(spark, files).limit(_LOOKED_AT)
+        kinds = some.select(F.get_json_object("value", "$.resourceType").alias("kind")).distinct().collect()
+    except SPARK_ERRORS:  # a file that cannot be read: its batch will quarantine it
+        return
+    if kinds and {row.kind for row in kinds} <= {None, "Bundle"}:
+        raise InputError(
+            f"{where}: none of its first lines is a resource: expected NDJSON, one DocumentReference a line; "
+            "jq -c '.entry[].resource' makes lines of a Bundle, jq -c . one line of a resource written over several"
+        )
 
 
 def document_references(lines: DataFrame) -> DataFrame:

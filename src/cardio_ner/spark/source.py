@@ -30,8 +30,8 @@ from cardio_ner.spark.columns import (
     wanted,
 )
 from cardio_ner.spark.counts import Counts, count_rows
-from cardio_ner.spark.csv_files import Header, find_header, read_csv
-from cardio_ner.spark.fhir import document_references
+from cardio_ner.spark.csv_files import Header, check_header, find_header, read_csv
+from cardio_ner.spark.fhir import check_resources, document_references
 from cardio_ner.spark.formats import (
     ERROR_TYPE,
     FILE,
@@ -175,11 +175,14 @@ def open_source(
     folder = root.rsplit("/", 1)[0] if first[0].path == root else root
     if input_format in ("text", "brat", "fhir"):
         _check_names_no_column(settings, input_format)
+        if input_format == "fhir":
+            check_resources(spark, first, input_path)
         return FileSource(spark, root, input_format, settings, strings(*OWN_COLUMNS.values()), folder)
     if input_format == "csv":
         header, names = find_header(spark, first, required(settings), settings.encoding)
         if not header:
             raise unreadable(folder, first, input_format)
+        check_header(spark, header, required(settings), settings.encoding, input_path)
         settings = spelled(settings, names)
         schema = wanted(strings(*names), settings, input_path)
         return FileSource(spark, root, input_format, settings, schema, folder, header=header)
