@@ -378,6 +378,22 @@ def test_a_batch_that_is_committed_is_not_run_again_under_its_id(run: Any, folde
     assert len(after) == len(before) + 2
 
 
+def test_a_file_that_was_overwritten_before_a_newer_one_came_is_read_before_it(
+    run: Any, folder: Path, tmp_path: Path
+) -> None:
+    """Yesterday's extract was corrected, then today's came: both have the record."""
+    write(folder / "yesterday.jsonl", ["x", "y"], text="Uno.", age=90)
+    run()
+    write(folder / "yesterday.jsonl", ["x", "y"], text="Dos.", age=60)
+    write(folder / "today.jsonl", ["x"], text="Tres.", age=30)
+    assert run(batch_bytes=60).outcomes() == {"annotated": 3}
+    ask = "SELECT doc_id, n_chars FROM documents_current ORDER BY doc_id"
+    assert open_tables(tmp_path / "out").execute(ask).fetchall() == [
+        ("x", len("Tres. Nota x.")),
+        ("y", len("Dos. Nota y.")),
+    ]
+
+
 def test_a_file_that_goes_back_and_forth_is_a_new_batch_each_time(run: Any, folder: Path, tmp_path: Path) -> None:
     now = time.time()
     for n, (text, moment) in enumerate([("Uno.", now - 90), ("Dos.", now - 60)] * 2):

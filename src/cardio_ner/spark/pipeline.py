@@ -1,6 +1,7 @@
 """One run of the job, from arguments to account.
 
     checks ─► lock ─► recover, sweep ─► stream of files (or chunks of a table) ─► catch_up ─► account, run.json
+                                  (catch_up comes first where files were overwritten: the older text before the newer)
 
 Contract: whatever is wrong with settings, checkpoints, input or output raises CardioNerError before a row is read. The
 same call again goes on where a run ended, however it ended; run.json has what was committed and how it ended.
@@ -11,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -25,7 +26,7 @@ from cardio_ner.errors import ConfigError, InputError, NoFileError
 from cardio_ner.spark.account import RunAccount
 from cardio_ner.spark.catalog import check_name
 from cardio_ner.spark.compact import recover
-from cardio_ner.spark.hadoop import make_folder
+from cardio_ner.spark.hadoop import File, make_folder
 from cardio_ner.spark.job import Job
 from cardio_ner.spark.ledger import Ledger, sweep
 from cardio_ner.spark.lock import output_lock
@@ -76,9 +77,10 @@ def annotate(
             seen = _begin(run, stream)
             tell = run.tell_and_register if follow_seconds else run.tell
             ledger = WatchedLedger(seen.seen, stop, tell)
-            with Meter(spark, source.n_bytes(seen.left(source.listing()))) as meter:
+            left = seen.left(source.listing())
+            with Meter(spark, source.n_bytes(left)) as meter:
                 job = Job(spark, source, output, source.settings, models, stream, log, lock.check, meter, run.batches)
-                _run(job, ledger, follow_seconds=follow_seconds, retry=retry)
+                _run(job, ledger, left, follow_seconds=follow_seconds, retry=retry)
             run.register()
             return run.tell("stopped" if ledger.stop.is_set() else "done")
 
@@ -109,11 +111,15 @@ def _begin(run: Running, stream: str) -> Ledger:
     return Ledger.read(run.spark, run.output, stream)
 
 
-def _run(job: Job, ledger: WatchedLedger, *, follow_seconds: float | None, retry: bool) -> None:
+def _run(job: Job, ledger: WatchedLedger, left: Sequence[File], *, follow_seconds: float | None, retry: bool) -> None:
     with suppress(Stopped):
         if not isinstance(job.source, FileSource):
             run_table(job, ledger)
             return
+        if any(file.path in ledger.seen for file in left):
+            # The stream does not see files that were overwritten: what is newer would be read before them, and an old
+            # text would be the current one.
+            catch_up(job, ledger)
         with stream_stops(job.spark, f"{job.output}/_state/stream-{job.stream}", ledger):
             run_stream(job, ledger, follow_seconds=follow_seconds)
         catch_up(job, ledger)
