@@ -270,3 +270,15 @@ def test_a_student_takes_its_teachers_opinion(
     told = Checkpoint.open(folder).manifest.training_data
     assert told["unlabelled"] == FILES
     assert len(told["teachers"]) == 1
+
+
+def test_a_run_does_not_go_on_with_another_teacher_of_the_same_name(
+    two_group_checkpoint: Path, second_teacher: Path, text_data: Path, tmp_path: Path
+) -> None:
+    teacher = tmp_path / "teacher"
+    shutil.copytree(two_group_checkpoint, teacher)
+    recipe = recipe_of(tmp_path / "run", [teacher], base_encoder=str(two_group_checkpoint), epochs=1)
+    shutil.rmtree(train(recipe, data=text_data))  # as of a run that was killed
+    shutil.copytree(second_teacher, teacher, dirs_exist_ok=True)
+    with pytest.raises(ConfigError, match=r"the teacher .*teacher has changed since: give another output"):
+        train(recipe, data=text_data)
