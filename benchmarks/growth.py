@@ -51,7 +51,7 @@ def main(
     name: Annotated[str, typer.Option(help="What the results' files are called")] = "growth",
 ) -> None:
     """Measure, and write Markdown, JSON and a picture into benchmarks/results."""
-    wanted = sorted(int(size) for size in sizes.split(","))
+    wanted = read_sizes(sizes)
     sources = read_sources()
     runs: dict[Kind, list[Run]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
@@ -70,6 +70,15 @@ def main(
     report = write_results(name, "Growth of the Spark job", sections(list(runs.values())), data)
     picture(list(runs.values()), report.with_suffix(".png"))
     Console().print(report.read_text(encoding="utf-8"), markup=False, highlight=False, soft_wrap=True)
+
+
+def read_sizes(sizes: str) -> list[int]:
+    """The sizes, the smallest first. Raises BadParameter for one that leaves no document beside those of a small run,
+    whose cost is taken off."""
+    wanted = sorted(int(size) for size in sizes.split(","))
+    if wanted[0] <= SMALL_NOTES:
+        raise typer.BadParameter(f"--sizes {wanted[0]}: expected more than {SMALL_NOTES}, a small run's documents")
+    return wanted
 
 
 def _few_notes(scratch: Path, sources: Sources, *, cores: int) -> tuple[Path, Path]:

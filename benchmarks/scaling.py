@@ -71,7 +71,7 @@ def main(
         "### By length",
         _length_table(notes, sample, rates),
         "### On GPUs",
-        _gpu_table(notes, sample, read_gpu_rates(sample), growth, price=gpu_hour_price, core_price=core_hour_price),
+        _gpu_table(notes, sample, read_gpu_rates(), growth, price=gpu_hour_price, core_price=core_hour_price),
         "### Tables and files",
         _output_table(notes, sample, output, growth),
     ]
@@ -156,16 +156,17 @@ def _gpu_table(
     other = growth.spark_seconds_per_note + read_task_seconds_per_token() * sample.tokens
     rows = []
     for rate in rates:
-        windows = rate.window_tokens_per_second
-        spent = arithmetic.gpu_hours(n_notes, sample, window_tokens_per_second=windows)
-        feeding = rate.cores or arithmetic.cores_to_feed(windows, sample, other_seconds_per_note=other)
+        per_second = rate.tokens_per_second
+        a_note = sample.tokens if rate.counts == "tokens" else sample.window_tokens
+        spent = arithmetic.gpu_hours(n_notes, a_note, tokens_per_second=per_second)
+        feeding = rate.cores or arithmetic.cores_to_feed(per_second, sample, other_seconds_per_note=other)
         cost = spent * (price + feeding * core_price)
-        cells = [f"{windows:,.0f}", f"{spent:,.1f}", f"{feeding:,.1f}", f"{cost:,.0f}"]
+        cells = [f"{per_second:,.0f} {rate.counts}", f"{spent:,.1f}", f"{feeding:,.1f}", f"{cost:,.0f}"]
         rows.append([rate.encoder, rate.what, *cells])
     heads = [
         "encoder",
         "measured",
-        "window tokens/s",
+        "a second",
         "GPU-hours",
         "cores beside it",
         f"cost at {price} and {core_price}",

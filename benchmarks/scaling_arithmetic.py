@@ -74,9 +74,9 @@ def core_hours(n_notes: int, sample: Sample, *, words_per_second_per_core: float
     return n_notes * sample.words / words_per_second_per_core / SECONDS_AN_HOUR
 
 
-def gpu_hours(n_notes: int, sample: Sample, *, window_tokens_per_second: float) -> float:
-    """Notes by the rate at which one GPU reads window tokens."""
-    return n_notes * sample.window_tokens / window_tokens_per_second / SECONDS_AN_HOUR
+def gpu_hours(n_notes: int, tokens_per_note: float, *, tokens_per_second: float) -> float:
+    """Notes by the rate at which one GPU reads their tokens; both count window tokens, or neither does."""
+    return n_notes * tokens_per_note / tokens_per_second / SECONDS_AN_HOUR
 
 
 def cores_to_feed(window_tokens_per_second: float, sample: Sample, *, other_seconds_per_note: float) -> float:

@@ -10,10 +10,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 from conditions import RESULTS
 from growth_run import SMALL_NOTES
-from scaling_arithmetic import Sample, Tables
+from scaling_arithmetic import Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,9 @@ class GpuRate:
 
     encoder: str
     what: str
-    window_tokens_per_second: float
+    tokens_per_second: float
+    counts: Literal["window tokens", "tokens"] = "window tokens"
+    """What these are: what the encoder reads, or what documents have, where windows overlap as much as they do."""
     cores: float | None = None
 
 
@@ -89,7 +92,7 @@ def read_rates() -> list[Rate]:
     return rates
 
 
-def read_gpu_rates(sample: Sample) -> list[GpuRate]:
+def read_gpu_rates() -> list[GpuRate]:
     """The bare encoders of the latest gpu.py, and the fastest run of the whole job of the latest gpu_job.py; its cores
     are those that were busy beyond a small run."""
     file = latest("gpu")
@@ -101,6 +104,8 @@ def read_gpu_rates(sample: Sample) -> list[GpuRate]:
     run = min(json.loads(file.read_text(encoding="utf-8"))["runs"], key=lambda run: float(run["seconds"]))
     seconds = run["seconds"] - run["small_seconds"]
     tokens = run["tokens"] * (run["documents"] - SMALL_NOTES) / run["documents"]
-    windows = tokens / seconds * sample.window_tokens / sample.tokens
     busy = sum(run["processor_seconds"].values()) / seconds
-    return [*rates, GpuRate("shipped", f"the whole job, {run['tasks']} tasks, {file.name}", windows, busy)]
+    return [
+        *rates,
+        GpuRate("shipped", f"the whole job, {run['tasks']} tasks, {file.name}", tokens / seconds, "tokens", busy),
+    ]

@@ -188,3 +188,19 @@ def test_a_temperature_makes_scores_less_sure() -> None:
     (_, plain), (_, warm) = decode(logp, scheme, [1]), decode(logp, scheme, [1], (2.0,))
     assert plain[0, 0] == pytest.approx(0.9)
     assert warm[0, 0] == pytest.approx(0.9**0.5 / (0.9**0.5 + 2 * 0.05**0.5))
+
+
+@pytest.mark.parametrize("place", [(0, 0), (2, 1), (2, 4)])
+def test_what_is_no_number_passes_for_no_text_without_mentions(place: tuple[int, int]) -> None:
+    scheme = TagScheme.of(["A"], ["B"])
+    logits = torch.zeros(3, 6)
+    logits[place] = float("nan")
+    logp = torch.cat([logits[:, columns].log_softmax(1) for columns in scheme.slices], dim=1)
+    with pytest.raises(FloatingPointError, match="1 of 3 units have logits that are no numbers: expected numbers"):
+        decode(logp, scheme, [2, 1])
+
+
+def test_an_impossible_tag_is_none_that_is_no_number() -> None:
+    logp = torch.tensor([[0.5, float("-inf"), 0.1], [0.1, 3.0, float("-inf")]]).log_softmax(1)
+    tags, _ = decode(logp, TagScheme.of(["A"]), [2])
+    assert tags.tolist() == [[0, 1]]

@@ -10,16 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForTokenClassification, AutoTokenizer
+from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer, DebertaConfig
 
+from cardio_ner import encoder as encoder_module
 from cardio_ner.checkpoint import Checkpoint, packaged_model
 from cardio_ner.encoder import (
     Encoder,
     choose_device,
     choose_dtype,
+    device_errors,
     read_tokenizer,
     wrap_tokenizer,
 )
+from cardio_ner.engine.padded import PaddedModel
 from cardio_ner.errors import CheckpointError, ConfigError, DeviceLostError
 from cardio_ner.model_files import PLAIN_TOKENIZERS
 from cardio_ner.tokenization import DocumentTokenizer
@@ -81,9 +84,10 @@ def test_the_precision_asked_for_is_that_of_the_loaded_weights(two_group_checkpo
         assert Encoder.load(checkpoint, device="cpu", precision=precision).engine.dtype == dtype
 
 
-def test_a_device_that_torch_does_not_know_is_refused() -> None:
-    with pytest.raises(ConfigError, match="device 'abacus': expected auto, cpu, cuda"):
-        choose_device("abacus")
+@pytest.mark.parametrize("name", ["abacus", "mps", "xpu", "meta", "hpu"])
+def test_a_device_that_is_neither_a_cpu_nor_of_cuda_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"device '{name}': expected auto, cpu, cuda or cuda:N"):
+        choose_device(name)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
@@ -109,6 +113,7 @@ def test_a_gpu_without_memory_for_cublas_is_out_of_memory_and_other_errors_stay_
 ) -> None:
     errors = iter([
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
         torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
     ])  # fmt: skip
@@ -117,12 +122,65 @@ def test_a_gpu_without_memory_for_cublas_is_out_of_memory_and_other_errors_stay_
         raise next(errors)
 
     monkeypatch.setattr(type(encoder.engine), "logits", fail)
-    for _ in range(2):
+    for _ in range(3):
         with pytest.raises(torch.OutOfMemoryError):
             encoder.log_probabilities([np.arange(5, 15, dtype=np.int32)])
     with pytest.raises(RuntimeError, match="cannot be multiplied") as caught:
         encoder.log_probabilities([np.arange(5, 15, dtype=np.int32)])
     assert type(caught.value) is RuntimeError
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx(...)`",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR",
+        "CUDA error: an illegal memory access was encountered",
+    ],
+)
+def test_what_else_the_libraries_of_a_gpu_complain_of_is_no_fault_of_the_rows(complaint: str) -> None:
+    with pytest.raises(DeviceLostError, match="expected the GPU to compute"), device_errors():
+        raise RuntimeError(complaint)
+
+
+@pytest.fixture
+def without_bfloat16(hub_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkpoint:
+    """A checkpoint of transformers' DeBERTa, which multiplies float32 by bfloat16, on a chip that is quick at that."""
+    shutil.copytree(hub_checkpoint, tmp_path, dirs_exist_ok=True)
+    names = AutoConfig.from_pretrained(hub_checkpoint).id2label
+    config = DebertaConfig(
+        vocab_size=200, hidden_size=32, intermediate_size=64, num_attention_heads=2, num_hidden_layers=1,
+        max_position_embeddings=64, relative_attention=True, pos_att_type=["c2p", "p2c"], id2label=names,
+        label2id={name: place for place, name in names.items()},
+    )  # fmt: skip
+    AutoModelForTokenClassification.from_config(config).save_pretrained(tmp_path)
+    monkeypatch.setattr(encoder_module, "_has_fast_bf16", lambda _: True)
+    return Checkpoint.open(tmp_path)
+
+
+def test_a_model_that_cannot_compute_in_bfloat16_takes_float32_and_says_so(
+    without_bfloat16: Checkpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoder = Encoder.load(without_bfloat16, device="cpu")
+    assert encoder.engine.dtype == torch.float32
+    assert "cannot compute in bfloat16 (RuntimeError: expected m1 and m2" in caplog.text
+    assert len(encoder.log_probabilities([np.arange(5, 15, dtype=np.int32)])[0]) == 10
+
+
+def test_where_bfloat16_was_asked_for_it_is_refused(without_bfloat16: Checkpoint) -> None:
+    with pytest.raises(CheckpointError, match=r"cannot compute a row of 8 tokens in torch.bfloat16 .*use precision: f"):
+        Encoder.load(without_bfloat16, device="cpu", precision="bf16")
+
+
+def test_a_model_that_computes_in_no_type_is_refused(
+    without_bfloat16: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_numbers(_: object, rows: list[np.ndarray], wanted: list[np.ndarray]) -> torch.Tensor:
+        return torch.full((sum(map(len, wanted)), 5), float("nan"))
+
+    monkeypatch.setattr(PaddedModel, "logits", no_numbers)
+    with pytest.raises(CheckpointError, match=r"in torch.float32 \(logits that are no numbers\).*use another model"):
+        Encoder.load(without_bfloat16, device="cpu")
 
 
 @pytest.mark.parametrize("name", ["tiny", "es", "en", "it"])

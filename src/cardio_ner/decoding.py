@@ -4,6 +4,8 @@ Contract
 - Input: log-probabilities [T, K] of all units of some documents, end to end. Output, per label group and unit: the tag
   on the document's legal path of highest total log-probability, and a certainty from which a mention's score is taken.
 - No document's path depends on the documents beside it.
+- NaN is no log-probability: FloatingPointError, for nothing may pass for a text without mentions. (Of impossible tags
+  it is -inf.)
 - Cost: linear in T. A Python loop, on the CPU, only over the units of the longest stretch whose best single tags are
   not legal already, all such stretches side by side; they are few and short.
 
@@ -29,7 +31,8 @@ from cardio_ner.tags import Floats, Ints, LabelGroup, TagScheme
 def decode(
     logp_TK: torch.Tensor, scheme: TagScheme, sizes_D: Sequence[int], temperatures: Sequence[float] = ()
 ) -> tuple[Ints, Floats]:
-    """(tags, certainties), each [G, T], of documents of `sizes_D` units each; a temperature per group, if any."""
+    """(tags, certainties), each [G, T], of documents of `sizes_D` units each; a temperature per group, if any.
+    Raises FloatingPointError for NaN."""
     sizes = np.array([size for size in sizes_D if size], dtype=np.int64)
     firsts_D = torch.from_numpy(np.cumsum(sizes) - sizes).to(logp_TK.device)
     tags, certainties = [], []
@@ -38,7 +41,14 @@ def decode(
         tags_T = best_legal_path(logp_TK[:, columns], group, firsts_D)
         certainties.append(unit_certainty(logp_TK[:, columns], tags_T, group, firsts_D, temperature=temperature))
         tags.append(tags_T)
-    return torch.stack(tags).cpu().numpy(), torch.stack(certainties).cpu().numpy()
+    # Sums of what is 0 at most are NaN where a unit has one. They come with the certainties: no fetch of their own.
+    fetched = torch.stack([*certainties, logp_TK.sum(dim=1)]).cpu().numpy()
+    if n_lost := int(np.isnan(fetched[-1]).sum()):
+        raise FloatingPointError(
+            f"{n_lost} of {len(logp_TK)} units have logits that are no numbers: expected numbers; use precision: fp32 "
+            "or, where that is no better, another checkpoint"
+        )
+    return torch.stack(tags).cpu().numpy(), fetched[:-1]
 
 
 def best_legal_path(logp_TK: torch.Tensor, group: LabelGroup, firsts_D: torch.Tensor) -> torch.Tensor:

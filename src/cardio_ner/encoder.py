@@ -21,10 +21,11 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from cardio_ner.checkpoint import Checkpoint
+from cardio_ner.checkpoint import LEAST_WINDOW_TOKENS, Checkpoint
 from cardio_ner.engine.attention import AMPERE
 from cardio_ner.engine.contract import Engine, Positions, Row
 from cardio_ner.engine.loading import load_engine
+from cardio_ner.engine.padded import PaddedModel
 from cardio_ner.errors import CheckpointError, ConfigError, DeviceLostError
 from cardio_ner.model_files import runs_as_it_is, tokenizer_settings
 from cardio_ner.tags import Floats, TagScheme
@@ -35,17 +36,24 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger(__name__)
 PRECISIONS = ("auto", "bf16", "fp32")
-CUBLAS_OUT_OF_MEMORY = "CUBLAS_STATUS_ALLOC_FAILED"
+CUBLAS_OUT_OF_MEMORY = ("CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED")
+"""The second where there is no room for its first handle."""
+LOST_GPU = ("CUBLAS_STATUS_", "CUDNN_STATUS_", "CUDA error")
+TRIAL_TOKENS = LEAST_WINDOW_TOKENS
+"""Every model has positions for so many."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """`auto` is the first CUDA device if there is one, else the CPU. Raises ConfigError for what torch lacks."""
+    """`auto` is the first CUDA device if there is one, else the CPU. Raises ConfigError for other
+    kinds of devices (nobody has tried one), and for what torch lacks."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ConfigError(f"device {name!r}: expected auto, cpu, cuda or cuda:N") from None
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device {name!r}: expected auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device {name!r}: this torch sees no CUDA device: check its build and driver, or use cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
@@ -118,18 +126,52 @@ def _wrapped(backend: Tokenizer, pad_id: int | None) -> DocumentTokenizer:
 def device_errors() -> Iterator[None]:
     """A CUDA error other than want of memory spoils the whole process: it must not pass for a document's fault.
 
-    torch has no class of its own for cuBLAS's want of memory."""
+    torch has no class of its own for what cuBLAS and cuDNN complain of: their words tell."""
     try:
         yield
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
         complaint = str(error).partition("\n")[0]
-        if CUBLAS_OUT_OF_MEMORY in complaint:
+        if any(words in complaint for words in CUBLAS_OUT_OF_MEMORY):
             raise torch.OutOfMemoryError(complaint) from None
-        if isinstance(error, torch.AcceleratorError):
+        if isinstance(error, torch.AcceleratorError) or any(words in complaint for words in LOST_GPU):
             raise DeviceLostError(f"{complaint}: expected the GPU to compute; a new process can use it again") from None
         raise
+
+
+def _engine_that_computes(checkpoint: Checkpoint, device: torch.device, precision: str, pad_id: int) -> Engine:
+    """The checkpoint's engine. Models of transformers are tried on a row: some cannot compute in bfloat16 and take
+    float32 where nobody asked for a type. Else each document would be blamed. (What is packed needs no trial.)"""
+    dtype = choose_dtype(precision, device)
+    engine = load_engine(checkpoint, device=device, dtype=dtype, pad_id=pad_id)
+    complaint = _complaint(engine)
+    if complaint and precision == "auto" and dtype == torch.bfloat16:
+        _LOGGER.warning("%s: cannot compute in bfloat16 (%s): float32 it is", checkpoint.folder, complaint)
+        dtype = torch.float32
+        engine = load_engine(checkpoint, device=device, dtype=dtype, pad_id=pad_id)
+        complaint = _complaint(engine)
+    if complaint:
+        remedy = "use precision: fp32" if dtype == torch.bfloat16 else "use another model"
+        raise CheckpointError(
+            f"{checkpoint.folder}: the model cannot compute a row of {TRIAL_TOKENS} tokens in {dtype} ({complaint}): "
+            f"expected logits; {remedy}"
+        )
+    return engine
+
+
+def _complaint(engine: Engine) -> str | None:
+    """What a model of transformers says to a row of a few tokens; None where it has logits for it."""
+    if not isinstance(engine, PaddedModel):
+        return None
+    try:
+        with torch.inference_mode(), device_errors():
+            logits_UK = engine.logits([np.arange(TRIAL_TOKENS, dtype=np.int32)], [np.arange(TRIAL_TOKENS)])
+            return "logits that are no numbers" if bool(logits_UK.isnan().any()) else None
+    except (torch.OutOfMemoryError, DeviceLostError):
+        raise
+    except Exception as error:  # noqa: BLE001  any model's own code: it may raise what it likes
+        return f"{type(error).__name__}: {str(error).partition(chr(10))[0]:.200}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +184,11 @@ class Encoder:
 
     @classmethod
     def load(cls, checkpoint: Checkpoint, *, device: str = "auto", precision: str = "auto") -> Encoder:
-        """Load weights and tokenizer. Raises CheckpointError where they do not fit, ConfigError for a device that is
-        not there."""
+        """Load weights and tokenizer. Raises CheckpointError where they do not fit or the model computes nothing,
+        ConfigError for a device that is not there."""
         torch_device = choose_device(device)
-        dtype = choose_dtype(precision, torch_device)
         tokenizer = read_tokenizer(checkpoint.folder)
-        engine = load_engine(checkpoint, device=torch_device, dtype=dtype, pad_id=tokenizer.pad_id)
+        engine = _engine_that_computes(checkpoint, torch_device, precision, tokenizer.pad_id)
         _LOGGER.info("%s: %s", checkpoint.folder, engine.describe())
         return cls(engine, tokenizer, checkpoint.scheme)
 

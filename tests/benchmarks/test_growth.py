@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
+from growth import read_sizes
 from growth_report import picture, sections
 from growth_run import SMALL_NOTES, Input, Run, figures
 from process_usage import Moment
@@ -66,6 +68,25 @@ def test_the_report_compares_with_the_smallest_size_and_with_one_core() -> None:
     assert text.count("| 15,000 |") == 1  # 150 words in those 10 ms
     assert "| 2,300 | 1 | 23.0 | 2.0 | 10.500 | 1.050 |" in text
     assert "2 cores were 2.00 times as fast as one" in text
+
+
+def test_one_size_is_compared_in_the_rounds_that_both_numbers_of_cores_had() -> None:
+    """The only size is the largest, which runs once, and the middle one, which one core runs in every round."""
+    kinds = [
+        [run_over(SMALL_NOTES + 1_000, seconds, cores=1) for seconds in (22.0, 42.0, 62.0)],
+        [run_over(SMALL_NOTES + 1_000, 12.0)],
+    ]
+    assert "2 cores were 2.00 times as fast as one (2.00 to 2.00 in 1 interleaved" in "\n".join(sections(kinds))
+
+
+@pytest.mark.parametrize("sizes", ["300", "1000,299"])
+def test_sizes_that_a_small_run_has_already_are_refused_before_anything_is_run(sizes: str) -> None:
+    with pytest.raises(typer.BadParameter, match=r"--sizes (300|299): expected more than 300, a small run's"):
+        read_sizes(sizes)
+
+
+def test_sizes_are_run_from_the_smallest_on() -> None:
+    assert read_sizes("10000,301") == [301, 10000]
 
 
 def test_the_picture_is_written(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scaling import BEGIN, END, PAGE, put_between
+from scaling import BEGIN, END, PAGE, _gpu_table, put_between
 from scaling_arithmetic import (
     Sample,
     Tables,
@@ -17,14 +17,14 @@ from scaling_arithmetic import (
     hours,
     output_of,
 )
-from scaling_results import GpuRate, read_gpu_rates
+from scaling_results import GpuRate, Growth, read_gpu_rates
 
 NOTE = Sample(words=150, tokens=240, window_tokens=300, mentions=8, text_bytes=1_000, parquet_bytes=500)
 
 
 def test_hours_follow_from_words_and_rates() -> None:
     assert core_hours(1_000_000, NOTE, words_per_second_per_core=1_000) == pytest.approx(150e6 / 1_000 / 3600)
-    assert gpu_hours(1_000_000, NOTE, window_tokens_per_second=1e6) == pytest.approx(300 / 3600)
+    assert gpu_hours(1_000_000, 300, tokens_per_second=1e6) == pytest.approx(300 / 3600)
     assert hours(100, cores=50, batches=36, any_batch_seconds=100) == pytest.approx(3)
 
 
@@ -52,10 +52,22 @@ def test_what_a_gpu_reads_is_taken_from_the_results(tmp_path: Path, monkeypatch:
     fast = slow | {"tasks": 4, "seconds": 5.0, "processor_seconds": {"worker": 12.0, "jvm": 6.0}}
     for name, content in (("gpu", gpu), ("gpu-job", {"runs": [slow, fast]})):
         (tmp_path / f"2026-01-01-{name}.json").write_text(json.dumps(content), encoding="utf-8")
-    bare, job = read_gpu_rates(NOTE)
-    assert bare == GpuRate("shipped", "bare, 2026-01-01-gpu.json", 2e6)
-    # 3,000 notes of 1,000 tokens beyond the small run's 300, in three seconds; 300 window tokens to 240 tokens
-    assert (job.window_tokens_per_second, job.cores) == (pytest.approx(1e6 * 300 / 240), 6)
+    bare, job = read_gpu_rates()
+    assert bare == GpuRate("shipped", "bare, 2026-01-01-gpu.json", 2e6, "window tokens")
+    # 3,000 notes of 1,000 tokens beyond the small run's 300, in three seconds
+    assert (job.tokens_per_second, job.counts, job.cores) == (pytest.approx(1e6), "tokens", 6)
+
+
+def test_a_rate_over_documents_tokens_goes_with_a_notes_tokens_and_not_with_its_windows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """240e6 tokens, or 300e6 of windows, at 1e6 a second."""
+    monkeypatch.setattr("scaling.read_task_seconds_per_token", lambda: 0.0)
+    rates = [GpuRate("bare", "", 1e6), GpuRate("job", "", 1e6, "tokens", 6.0)]
+    growth = Growth(Tables(1, 1), 1.0, 0.0, "")
+    table = _gpu_table(1_000_000 * 15, NOTE, rates, growth, price=1.0, core_price=0.0)
+    assert "| bare |  | 1,000,000 window tokens | 1.2 |" in table
+    assert "| job |  | 1,000,000 tokens | 1.0 | 6.0 |" in table
 
 
 def test_only_what_stands_between_the_markers_changes(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
+from cardio_ner.checkpoint import WEIGHTS
 from cardio_ner.cli import app
 from cardio_ner.corpus.brat import read_brat
 
@@ -47,6 +49,21 @@ def test_tag_reads_standard_input_and_detects_the_language() -> None:
 def test_tag_takes_the_text_itself() -> None:
     result = CliRunner().invoke(app, ["tag", "--text", "Toma bisoprolol.", "--language", "es-ES"])
     assert result.stdout == "Toma bisoprolol[medication].\n"
+
+
+def test_a_model_whose_logits_are_no_numbers_is_one_line_and_no_text_without_mentions(checkpoint_copy: Path) -> None:
+    """Its weights are finite; what they add up to is not."""
+    weights = load_file(checkpoint_copy / WEIGHTS)
+    weights["bert.encoder.layer.0.output.dense.bias"][::2] = 3e38
+    save_file(weights, checkpoint_copy / WEIGHTS, metadata={"format": "pt"})
+    result = CliRunner().invoke(
+        app, ["tag", "--text", ENGLISH, "--language", "en", "--checkpoint", str(checkpoint_copy)]
+    )
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert "units have logits that are no numbers: expected numbers; use precision: fp32" in result.stderr
+    assert "warfarin" not in result.stderr
 
 
 def test_files_of_several_languages_come_back_in_order(tmp_path: Path) -> None:

@@ -206,6 +206,22 @@ def test_another_recipe_may_not_go_on_in_the_folder(finished: PretrainingRecipe,
     assert pretrain(scored_oftener, data=text_data) == finished.output / "encoder"
 
 
+def test_another_tokenizer_does_not_go_on_in_the_folder(
+    finished: PretrainingRecipe, text_data: Path, tmp_path: Path
+) -> None:
+    """As where the start was made again of texts that have changed."""
+    shutil.copytree(finished.output, tmp_path / "run")
+    stopped = finished.model_copy(update={"output": tmp_path / "run"})
+    file = stopped.output / "start/tokenizer.json"
+    told = json.loads(file.read_text(encoding="utf-8"))
+    told["normalizer"] = None
+    file.write_text(json.dumps(told), encoding="utf-8")
+    assert pretrain(stopped, data=text_data) == stopped.output / "encoder", "one that has ended is left as it is"
+    shutil.rmtree(stopped.output / "encoder")
+    with pytest.raises(ConfigError, match=r"the tokenizer of the start, whose vocabulary .*, has changed since: give"):
+        pretrain(stopped, data=text_data)
+
+
 def test_a_base_that_is_no_bert_with_wordpieces_is_refused(
     small_recipe: PretrainingRecipe, text_data: Path, two_group_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -166,6 +166,45 @@ def test_a_teacher_labels_texts_of_its_own_languages(
         soft_examples(recipe_of(tmp_path / "none", [spanish]), tokenizer, text_data)
 
 
+@pytest.mark.parametrize("recipe", [{"labelled": "words"}, {"merged": [{"labelled": "tokens"}, {"labelled": "words"}]}])
+def test_of_a_teacher_that_learnt_words_first_tokens_those_alone_count(
+    two_group_checkpoint: Path,
+    second_teacher: Path,
+    tokenizer: DocumentTokenizer,
+    text_data: Path,
+    tmp_path: Path,
+    recipe: dict[str, object],
+) -> None:
+    of_words = changed(second_teacher, tmp_path / "words", recipe=recipe)
+    labels = {}
+    for name, teachers in {
+        "both": [two_group_checkpoint, second_teacher],
+        "first": [two_group_checkpoint],
+        "mixed": [two_group_checkpoint, of_words],
+        "alone": [of_words],
+    }.items():
+        its = recipe_of(tmp_path / name, teachers)
+        soft_examples(its, tokenizer, text_data)
+        labels[name] = np.load(tmp_path / name / soft_labels.FILE)
+    begins = np.concatenate([t.begins_word for t in tokenizer([d.text for d in unlabelled_documents(its, text_data)])])
+    assert 0 < (~begins).sum() < len(begins)
+    assert np.array_equal(labels["mixed"][begins], labels["both"][begins])
+    assert np.array_equal(labels["mixed"][~begins], labels["first"][~begins])
+    assert not labels["alone"][~begins].any()
+
+
+def test_labels_kept_of_all_tokens_of_such_a_teacher_are_made_again(
+    second_teacher: Path, tokenizer: DocumentTokenizer, text_data: Path, tmp_path: Path
+) -> None:
+    """A manifest's recipe is no part of the model_id."""
+    soft_examples(recipe_of(tmp_path / "run", [second_teacher]), tokenizer, text_data)
+    of_words = changed(second_teacher, tmp_path / "words", recipe={"labelled": "words"})
+    assert Checkpoint.open(of_words).model_id == Checkpoint.open(second_teacher).model_id
+    before = np.load(tmp_path / "run" / soft_labels.FILE)
+    soft_examples(recipe_of(tmp_path / "run", [of_words]), tokenizer, text_data)
+    assert not np.array_equal(np.load(tmp_path / "run" / soft_labels.FILE), before)
+
+
 def test_a_teacher_labels_the_groups_that_it_has(
     two_group_checkpoint: Path, hub_checkpoint: Path, tokenizer: DocumentTokenizer, text_data: Path, tmp_path: Path
 ) -> None:
@@ -231,3 +270,15 @@ def test_a_student_takes_its_teachers_opinion(
     told = Checkpoint.open(folder).manifest.training_data
     assert told["unlabelled"] == FILES
     assert len(told["teachers"]) == 1
+
+
+def test_a_run_does_not_go_on_with_another_teacher_of_the_same_name(
+    two_group_checkpoint: Path, second_teacher: Path, text_data: Path, tmp_path: Path
+) -> None:
+    teacher = tmp_path / "teacher"
+    shutil.copytree(two_group_checkpoint, teacher)
+    recipe = recipe_of(tmp_path / "run", [teacher], base_encoder=str(two_group_checkpoint), epochs=1)
+    shutil.rmtree(train(recipe, data=text_data))  # as of a run that was killed
+    shutil.copytree(second_teacher, teacher, dirs_exist_ok=True)
+    with pytest.raises(ConfigError, match=r"the teacher .*teacher has changed since: give another output"):
+        train(recipe, data=text_data)

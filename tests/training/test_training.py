@@ -274,6 +274,22 @@ def test_a_vocabulary_that_other_texts_would_give_is_not_gone_on_with(text_data:
         train(recipe, data=data)
 
 
+def test_another_tokenizer_does_not_go_on_with_what_the_first_has_taught(
+    checkpoint_copy: Path, official_data: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_of(tmp_path / "run", checkpoint_copy, epochs=1, held_out_fold=None)
+    shutil.rmtree(train(recipe, data=official_data))  # as of a run that was killed
+    file = checkpoint_copy / "tokenizer.json"
+    told = json.loads(file.read_text(encoding="utf-8"))
+    told["normalizer"]["lowercase"] = False
+    file.write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(ConfigError, match="the tokenizer of base_encoder has changed since: give another output"):
+        train(recipe, data=official_data)
+    begun = tmp_path / "run/run.json"
+    begun.write_text(json.dumps(json.loads(begun.read_text()) | {"digests": {}}), encoding="utf-8")
+    assert train(recipe, data=official_data).is_dir(), "a run of before there was a digest goes on"
+
+
 def test_several_gpus_are_refused(
     hub_checkpoint: Path, official_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

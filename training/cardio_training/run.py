@@ -49,6 +49,7 @@ from cardio_training.written import digests_of, written_examples
 RUN_KEYS = frozenset(Recipe.model_fields) - {"output", "report_to", "licence"}
 """What decides the weights, or which epoch's are kept."""
 VOCABULARY = "the trimmed vocabulary, by the texts that it is counted in,"
+TOKENIZER = "the tokenizer of base_encoder"
 """How what has changed is called."""
 
 
@@ -67,7 +68,7 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     splits = [Split.of(read_multicardioner(data, language), recipe) for language in recipe.languages]
     check_annotated(recipe, splits)
     model, tokenizer = build_model(recipe, splits, data)
-    read = written | ({VOCABULARY: digest_of(tokenizer)} if recipe.vocabulary_pieces else {})
+    read = written | _digests(recipe, tokenizer)
     check_same_recipe(recipe, begun, RUN_KEYS, read)
     report = EncodingReport()
     examples = examples_of(recipe, splits, wrap_tokenizer(tokenizer), report)
@@ -87,6 +88,13 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     history = trainer.state.log_history
     keep_curves(recipe.output, history, training_panels(history), title=_title(recipe))
     return folder
+
+
+def _digests(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> dict[str, str]:
+    """Of what the recipe names and what the run depends on: another tokenizer, or another teacher in a folder of the
+    same name, would go on with what was learnt of the first."""
+    teachers = {f"the teacher {teacher}": Checkpoint.open(teacher).model_id for teacher in recipe.teachers}
+    return teachers | {VOCABULARY if recipe.vocabulary_pieces else TOKENIZER: digest_of(tokenizer)}
 
 
 def _has_ended(recipe: Recipe) -> bool:

@@ -69,7 +69,7 @@ def digest_of(tokenizer: PreTrainedTokenizerFast) -> str:
 
 
 def keep_recipe(recipe: Recipe | PretrainingRecipe, file: Path, digests: Mapping[str, str] | None = None) -> None:
-    """Write down which recipe began a folder, and the digests of the files that it names, for `check_same_recipe`."""
+    """Write down which recipe began a folder, and the digests of what it reads, for `check_same_recipe`."""
     file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, json.dumps({"recipe": recipe.model_dump(mode="json"), "digests": digests or {}}, indent=1))
 
@@ -78,7 +78,7 @@ def check_same_recipe(
     recipe: Recipe | PretrainingRecipe, file: Path, keys: frozenset[str], digests: Mapping[str, str] | None = None
 ) -> None:
     """Refuse to go on with what another recipe began: `file` holds the recipe of then, `keys` must be the same, and so
-    must the files that it names. A key that there was not yet had its default.
+    must the digests. A key that there was not yet had its default; a digest that was not kept yet is not compared.
 
     Raises ConfigError naming the first key or file that differs; where there is no file, nothing was begun.
     """
@@ -94,7 +94,7 @@ def check_same_recipe(
                 "give another output, or delete this one"
             )
     for name, digest in (digests or {}).items():
-        if told.get("digests", {}).get(name) != digest:
+        if told.get("digests", {}).get(name, digest) != digest:
             raise ConfigError(
                 f"output {recipe.output}: {name} has changed since: give another output, or delete this one"
             )

@@ -4,7 +4,8 @@ Contract
 - A teacher labels texts of its own languages (of all, where its manifest names none), in the label groups that the
   student has too.
 - A token's soft labels are, group by group, the mean of the probabilities of those teachers that have a token which
-  begins where it does (their vocabularies may differ); where none has one, it is not labelled.
+  begins where it does (their vocabularies may differ); where none has one, it is not labelled. Of a teacher that
+  learnt each word's first token alone (`labelled: words`) the others' probabilities mean nothing, and do not count.
 - A label group, or a language of the texts, that no teacher has: ConfigError.
 - They are computed once and kept beside the run (`soft_labels.npy`), for the same teachers, texts, vocabulary and label
   groups.
@@ -78,7 +79,7 @@ def _kept(recipe: Recipe, documents: Sequence[Document], tokens: Sequence[Tokens
     _check(recipe.scheme, teachers, documents)
     ids = hashlib.sha256(b"".join(its_tokens.ids.tobytes() for its_tokens in tokens)).hexdigest()
     groups = [group.labels for group in recipe.scheme.groups]
-    made_from = json.dumps([[teacher.model_id for teacher in teachers], documents_digest(documents), ids, groups])
+    made_from = json.dumps([[_named(teacher) for teacher in teachers], documents_digest(documents), ids, groups])
     file, note = recipe.output / FILE, recipe.output / MADE_FROM
     if not note.exists() or note.read_text(encoding="utf-8") != made_from:
         labels = np.concatenate(
@@ -109,6 +110,17 @@ def _reads(teacher: Checkpoint, language: str) -> bool:
     return not teacher.manifest.languages or language in teacher.manifest.languages
 
 
+def _reads_words_alone(teacher: Checkpoint) -> bool:
+    """Did it, or a part that it was merged from, learn each word's first token alone?"""
+    recipe = teacher.manifest.recipe
+    return any(part.get("labelled") == "words" for part in recipe.get("merged", [recipe]))
+
+
+def _named(teacher: Checkpoint) -> str:
+    """By what its labels depend on. (Those kept before words' first tokens alone counted are made again.)"""
+    return teacher.model_id + (", words' first tokens" if _reads_words_alone(teacher) else "")
+
+
 def _label(
     scheme: TagScheme, teachers: Sequence[Checkpoint], documents: Sequence[Document], tokens: Sequence[Tokens]
 ) -> list[Soft]:
@@ -118,11 +130,15 @@ def _label(
     for number, teacher in enumerate(teachers, start=1):
         shared = [group for group in scheme.groups if group in teacher.scheme.groups]
         mine, its = _columns(scheme, shared), _columns(teacher.scheme, shared)
+        firsts_alone = _reads_words_alone(teacher)
         read = [i for i, document in enumerate(documents) if _reads(teacher, document.language)]
         found = Tagger.load(teacher).label_probabilities(documents[i] for i in read)
         shown = track(found, f"teacher {number}", len(read), console=Console(stderr=True))
         for i, (_, theirs, logp_TK) in zip(read, shown, strict=True):
             _, here, there = np.intersect1d(tokens[i].starts, theirs.starts, return_indices=True)
+            if firsts_alone:
+                learnt = theirs.begins_word[there]
+                here, there = here[learnt], there[learnt]
             totals[i][np.ix_(here, mine)] += np.exp(logp_TK[np.ix_(there, its)])
             counts[i][np.ix_(here, mine)] += 1
     return [(total / np.maximum(count, 1)).astype(np.float16) for total, count in zip(totals, counts, strict=True)]

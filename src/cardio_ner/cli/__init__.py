@@ -57,7 +57,7 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command. A file that cannot be read or written is an error of its user, a broken pipe is none."""
-        with errors_as_exit():
+        with errors_as_exit(FloatingPointError):  # of a model whose logits are no numbers
             try:
                 result = super().invoke(ctx)
                 if sys.stdout is not None:

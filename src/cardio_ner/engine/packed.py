@@ -204,11 +204,11 @@ def is_packable(config: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]) 
         and config.get("hidden_act") == "gelu"
         and not config.get("is_decoder")
         and config.get("position_embedding_type", "absolute") == "absolute"
-        and all(tuple(shapes.get(name, ())) == shape for name, shape in _shapes(config).items())
+        and all(tuple(shapes.get(name, ())) == shape for name, shape in weight_shapes(config).items())
     )
 
 
-def _shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+def weight_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     """Every weight's name and shape, by config.json."""
     body, hidden, wide = BODIES[config["model_type"]], config["hidden_size"], config["intermediate_size"]
     linears = {
