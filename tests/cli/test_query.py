@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from typer.testing import CliRunner
@@ -66,6 +67,14 @@ def test_top_counts_mentions_in_small_letters_most_frequent_first(output: str) -
     assert ask(output, "--top", "medications", "--csv") == medications
     assert ask(output, "--top", "medications", "--limit", "1", "--csv") == "".join(medications.splitlines(True)[:2])
     assert "hta [/bold]" in ask(output, "--top", "diseases")
+
+
+def test_top_counts_accents_however_they_are_written(tmp_path: Path) -> None:
+    write_documents(tmp_path, document("a", "b1-0", at=1), document("b", "b1-0", at=1))
+    for doc_id, form in (("a", "NFC"), ("b", "NFD")):
+        write_spans(tmp_path, span(doc_id, "b1-0", normalize(form, "Derrame pericárdico")))
+    told = ask(str(tmp_path), "--top", "diseases", "--csv")
+    assert told.splitlines()[1:] == [f"es,{normalize('NFC', 'derrame pericárdico')},2,2,0.5"]
 
 
 def test_the_views_are_there(output: str) -> None:

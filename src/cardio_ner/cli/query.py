@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     import duckdb
 
 TOP_MENTIONS = """
-SELECT language, lower(text) AS mention, count(*) AS mentions, count(DISTINCT doc_id) AS records,
+SELECT language, nfc_normalize(lower(text)) AS mention, count(*) AS mentions, count(DISTINCT doc_id) AS records,
        round(avg(score), 3) AS mean_score
 FROM spans_current
 WHERE entity_type = $entity_type
-GROUP BY language, lower(text)
+GROUP BY language, nfc_normalize(lower(text))
 ORDER BY mentions DESC, records DESC, language, mention
 LIMIT $limit
 """

@@ -4,7 +4,8 @@ Contract
 - Scores are those of `evaluation` (our rule and the official one), mistakes those of `mistakes`.
 - A type is scored in a language where gold has mentions of it; if the caller names it, where either side has: of what
   was not looked for, nothing is known. Found mentions of other types count nowhere.
-- A mistake about two types is counted with the gold one. Mentions that differ in case alone are counted together.
+- A mistake about two types is counted with the gold one. Mentions that differ in case alone, or in how accents are
+  written, are counted together.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from cardio_ner.corpus.standoff import one_line
 from cardio_ner.document import Document, Span
@@ -122,4 +124,4 @@ def _most_frequent(task: Task, made: Iterable[Mistake], top: int) -> list[Freque
 
 
 def _words(document: Document, span: Span | None) -> str | None:
-    return None if span is None else one_line(document.mention(span)).lower()
+    return None if span is None else normalize("NFC", one_line(document.mention(span)).lower())
