@@ -3,15 +3,20 @@
 Contract
 - An error of DuckDB's parser or planner, or of a file, is shown as it is: it quotes the query. Others come while rows
   are read and quote values, and those are of records: of them only the kind is shown.
+- Ctrl-C ends it at once, whatever DuckDB is doing.
 """
 
 from __future__ import annotations
 
 import csv
+import os
 import sys
+from collections.abc import Callable
+from concurrent.futures import Future
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from threading import Thread
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand
@@ -34,6 +39,14 @@ LIMIT $limit
 
 
 TOP_ROWS = 20
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells count."""
+_SECONDS_TO_STOP = 1.0
+"""What DuckDB has to stop in when it is interrupted, and to remove its temporary files."""
+
+T = TypeVar("T")
+Answer = tuple[list[str], list[tuple[object, ...]]]
+"""The names of the columns, and the rows."""
 
 
 class Top(StrEnum):
@@ -65,11 +78,11 @@ def query(
         raise InputError("--limit: expected with --top; SQL says LIMIT itself")
     from cardio_ner.report.tables import open_tables
 
-    tables = open_tables(output)
+    asked, values = sql or "", dict[str, object]()
     if top is not None:
-        columns, rows = _answer(tables, TOP_MENTIONS, {"entity_type": ENTITY_TYPES[top], "limit": limit or TOP_ROWS})
-    else:
-        columns, rows = _answer(tables, sql or "", {})
+        asked, values = TOP_MENTIONS, {"entity_type": ENTITY_TYPES[top], "limit": limit or TOP_ROWS}
+    tables = _interruptible(lambda: open_tables(output))
+    columns, rows = _interruptible(lambda: _answer(tables, asked, values), tables.interrupt)
     if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
@@ -99,9 +112,30 @@ def _shortened(row: tuple[object, ...], places: set[int]) -> tuple[object, ...]:
     )
 
 
-def _answer(
-    tables: duckdb.DuckDBPyConnection, sql: str, values: dict[str, object]
-) -> tuple[list[str], list[tuple[object, ...]]]:
+def _interruptible(work: Callable[[], T], interrupt: Callable[[], None] | None = None) -> T:
+    """What the work gives, done in a thread of its own: Python sees Ctrl-C between two calls of DuckDB alone, and one
+    call may last for hours. `interrupt` asks the work to stop; if it does not, the program ends all the same."""
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:  # noqa: BLE001  raised where the answer is asked for
+            answer.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    try:
+        return answer.result()
+    except KeyboardInterrupt:
+        try:
+            if interrupt is not None:
+                interrupt()
+                answer.exception(timeout=_SECONDS_TO_STOP)
+        finally:
+            os._exit(INTERRUPTED)  # a thread within DuckDB would hold up Python's own end
+
+
+def _answer(tables: duckdb.DuckDBPyConnection, sql: str, values: dict[str, object]) -> Answer:
     """The names of the columns, and the rows. Raises InputError for SQL that DuckDB does not take."""
     import duckdb
 
