@@ -120,6 +120,11 @@ def test_what_top_can_count_is_named() -> None:
     assert "'medications', 'diseases'" in result.stderr
 
 
+def test_help_says_how_many_are_shown() -> None:
+    help_text = CliRunner().invoke(app, ["query", "--help"], env={"COLUMNS": "200"}).output
+    assert "How many of them; default: 20" in help_text
+
+
 def test_sql_may_begin_with_a_comment_and_a_mistyped_option_is_none(output: str) -> None:
     assert ask(output, "-- How many?\nSELECT count(*) AS n FROM documents;", "--csv") == "n\n3\n"
     result = CliRunner().invoke(app, ["query", output, "--cvs"])

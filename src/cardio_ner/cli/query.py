@@ -68,7 +68,7 @@ def query(
         ),
     ] = None,
     top: Annotated[Top | None, typer.Option(help="The most frequent mentions, in place of SQL")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help=f"How many of them [default: {TOP_ROWS}]")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help=f"How many of them; default: {TOP_ROWS}")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header, in place of a table")] = False,
 ) -> None:
     """Ask the job's tables in SQL (DuckDB: no server, no Spark)."""
