@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from unicodedata import normalize
 
-from cardio_ner.corpus.standoff import one_line
-from cardio_ner.document import Document, Span
+from cardio_ner.corpus.standoff import OFFICIAL_LABELS, one_line
+from cardio_ner.document import DISEASE, MEDICATION, Document, Span
 from cardio_ner.errors import InputError
 from cardio_ner.evaluation import Score, strict_score
 from cardio_ner.mistakes import KINDS, Kind, Mistake, mistakes
@@ -83,6 +83,19 @@ def compare(
     if not results:
         raise InputError("gold holds no mention: expected some, or --type to say what was looked for")
     return Comparison(results, frequent)
+
+
+def lone_types(comparison: Comparison, gold: Iterable[Document], found: Iterable[Document]) -> list[str]:
+    """Of each scored type that one side alone has, though the other has mentions too: a line that says so. The two may
+    name one thing differently, and its score is 0 then, whatever was found."""
+    sides = {"gold": _types_of(gold), "the other side": _types_of(found)}
+    return [
+        f"type {name}: {side} has no mention of it, its types are {', '.join(sorted(types))}: expected the same names "
+        f"on both sides, such as {DISEASE}, {MEDICATION} (or {', '.join(OFFICIAL_LABELS)}, which are read as these)"
+        for name in dict.fromkeys(result.entity_type for result in comparison.results)
+        for side, types in sides.items()
+        if types and name not in types
+    ]
 
 
 def _result(
