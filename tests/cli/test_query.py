@@ -88,6 +88,11 @@ def test_the_views_are_there(output: str) -> None:
         (["OUTPUT", "SELEC 1"], "the SQL is wrong: Parser Error"),
         (["OUTPUT", "SELECT nothing FROM spans"], "the SQL is wrong: Binder Error"),
         (["OUTPUT", "SELECT * FROM spams"], "the SQL is wrong: Catalog Error"),
+        (
+            ["OUTPUT", "SELECT '2024-13-01'::DATE FROM spans"],
+            "the SQL is wrong: Conversion Error: date field value out",
+        ),
+        (["OUTPUT", "SELECT regexp_matches(text, '(') FROM spans"], "the SQL is wrong: Invalid Input Error: missing )"),
         (["OUTPUT", "SELECT * FROM '/nowhere.csv'"], "the SQL is wrong: IO Error"),
         (["OUTPUT", ""], "the SQL has 0 statements: expected one"),
         (["OUTPUT", "-- nothing"], "the SQL has 0 statements: expected one"),
@@ -106,11 +111,24 @@ def test_a_wrong_question_is_an_error_and_exit_code_2(output: str, arguments: li
     assert result.stderr.startswith(f"error: {said.replace('OUTPUT', output)}")
 
 
-def test_an_error_over_rows_does_not_quote_them(output: str) -> None:
-    result = CliRunner().invoke(app, ["query", output, "SELECT CAST(text AS INTEGER) FROM spans"])
+@pytest.mark.parametrize(
+    "rows", ["spans", "spans_current, range(1000000000000)", "read_parquet('OUTPUT/spans/**/*.parquet')"]
+)
+def test_an_error_over_rows_does_not_quote_them(output: str, rows: str) -> None:
+    sql = f"SELECT CAST(text AS INTEGER) FROM {rows.replace('OUTPUT', output)}"
+    result = CliRunner().invoke(app, ["query", output, sql])
     assert result.exit_code == 2
     assert "ConversionException" in result.stderr
     assert "try_cast" in result.stderr
+    assert "apixaban" not in result.stderr.lower()
+
+
+@pytest.mark.parametrize("rows", ["spans", "(FROM read_parquet('OUTPUT/spans/**/*.parquet'))"])
+def test_an_error_over_columns_that_are_named_by_values_does_not_quote_them(output: str, rows: str) -> None:
+    sql = f"SELECT apixabam FROM (PIVOT {rows.replace('OUTPUT', output)} ON text USING count(*))"
+    result = CliRunner().invoke(app, ["query", output, sql])
+    assert result.exit_code == 2
+    assert 'Referenced column "apixabam" not found' in result.stderr
     assert "apixaban" not in result.stderr.lower()
 
 

@@ -1,8 +1,8 @@
 """`cardio-ner query OUTPUT "SQL"`: the job's tables in DuckDB, as a table or as CSV.
 
 Contract
-- An error of DuckDB's parser or planner, or of a file, is shown as it is: it quotes the query. Others come while rows
-  are read and quote values, and those are of records: of them only the kind is shown.
+- An error that the SQL has without any row is shown as DuckDB says it. Others come while rows are read and quote
+  values, and those are of records: of them only the kind is shown.
 - Ctrl-C ends it at once, whatever DuckDB is doing.
 """
 
@@ -150,10 +150,9 @@ def _answer(tables: duckdb.DuckDBPyConnection, sql: str, values: dict[str, objec
         short = {place for place, column in enumerate(columns) if column[1] == "FLOAT"}
         rows = answer.fetchall()
         return [str(column[0]) for column in columns], [_shortened(row, short) for row in rows] if short else rows
-    except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.IOException) as error:
-        raise InputError(f"the SQL is wrong: {error}") from None
+    except duckdb.InterruptException:
+        raise
     except duckdb.Error as error:
-        raise InputError(
-            f"the SQL failed on the rows ({type(error).__name__}): expected values that it can compute with; try_cast "
-            "gives null for those that it cannot"
-        ) from None
+        from cardio_ner.report.blame import what_was_wrong
+
+        raise InputError(what_was_wrong(tables, sql, values, error)) from None
