@@ -69,7 +69,7 @@ def main(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N; default: auto")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, bf16 or fp32; default: auto")] = None,
 ) -> None:
-    """Find diseases and medications in clinical records written in Spanish, English and Italian.
+    """Find medications in clinical records written in Spanish, English and Italian, and diseases in Spanish ones.
 
     Writes OUTPUT/documents (one row per input row, whatever became of it), OUTPUT/spans (one row per mention,
     partitioned by language and entity type) and OUTPUT/run.json. Run it again, after any end: it reads only what is

@@ -69,6 +69,11 @@ def test_no_arguments_show_the_commands_and_the_exit_codes() -> None:
         assert name in result.output
 
 
+def test_help_promises_diseases_in_spanish_alone() -> None:
+    shown = " ".join(CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output.split())
+    assert "Find medications in Spanish, English and Italian cardiology records, and diseases in Spanish ones." in shown
+
+
 def test_a_wrong_option_is_exit_code_2_and_names_the_help() -> None:
     result = CliRunner().invoke(app, ["tag", "--lnguage", "es"])
     assert result.exit_code == 2

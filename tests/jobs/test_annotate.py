@@ -22,7 +22,7 @@ JOB = [sys.executable, str(ROOT / "jobs/annotate.py")]
 
 def test_help_names_every_option_and_what_is_written() -> None:
     result = subprocess.run([*JOB, "--help"], capture_output=True, text=True, timeout=PATIENCE, check=True)
-    for word in ("--input", "--output", "--language-column", "--keep", "OUTPUT/documents", "negated"):
+    for word in ("--input", "--output", "--language-column", "--keep", "OUTPUT/documents", "negated", "diseases in"):
         assert word in result.stdout
 
 
