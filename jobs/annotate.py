@@ -39,10 +39,10 @@ def main(
     ] = None,
     preset: Annotated[str | None, typer.Option(help="omop-note (the NOTE table of OMOP CDM) or fhir")] = None,
     encoding: Annotated[str | None, typer.Option(help="Of files that are not UTF-8, such as windows-1252")] = None,
-    id_column: Annotated[str | None, typer.Option(help="Column with the record's identifier [default: doc_id]")] = None,
-    text_column: Annotated[str | None, typer.Option(help="Column with the record's text [default: text]")] = None,
+    id_column: Annotated[str | None, typer.Option(help="Column with the record's identifier; default: doc_id")] = None,
+    text_column: Annotated[str | None, typer.Option(help="Column with the record's text; default: text")] = None,
     language_column: Annotated[
-        str | None, typer.Option(help="Column with es, en or it; rows without are detected [default: language]")
+        str | None, typer.Option(help="Column with es, en or it (none: detected); default: language")
     ] = None,
     language: Annotated[str | None, typer.Option(help="Language of every record: es, en or it")] = None,
     keep: Annotated[list[str] | None, typer.Option(help="Column to carry into the documents table; repeatable")] = None,
@@ -57,19 +57,19 @@ def main(
         typer.Option(help="Keep running, and look for new files every so many seconds, until SIGTERM or Ctrl-C"),
     ] = None,
     max_failures: Annotated[
-        str | None, typer.Option(help="Stop a batch with more failed documents: 100, or 5% [default: 10%]")
+        str | None, typer.Option(help="Stop a batch with more failed documents, such as 100 or 5%; default: 10%")
     ] = None,
     batch_bytes: Annotated[
-        str | None, typer.Option(help="Input taken in one batch, such as 500MB [default: 4GiB]")
+        str | None, typer.Option(help="Input taken in one batch, such as 500MB; default: 4GiB")
     ] = None,
     file_bytes: Annotated[
-        str | None, typer.Option(help="Size that the tables' files aim at, such as 64MB [default: 128MiB]")
+        str | None, typer.Option(help="Size that the tables' files aim at, such as 64MB; default: 128MiB")
     ] = None,
     database: Annotated[str | None, typer.Option(help="Register the tables and views in this database")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N [default: auto]")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, bf16 or fp32 [default: auto]")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N; default: auto")] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, bf16 or fp32; default: auto")] = None,
 ) -> None:
-    """Find diseases and medications in clinical records written in Spanish, English and Italian.
+    """Find medications in clinical records written in Spanish, English and Italian, and diseases in Spanish ones.
 
     Writes OUTPUT/documents (one row per input row, whatever became of it), OUTPUT/spans (one row per mention,
     partitioned by language and entity type) and OUTPUT/run.json. Run it again, after any end: it reads only what is

@@ -20,7 +20,9 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def main(
     output: Annotated[str, typer.Option(help="The --output folder of jobs/annotate.py")],
-    file_bytes: Annotated[str, typer.Option(help="Size that the tables' files aim at, such as 64MB")] = str(FILE_BYTES),
+    file_bytes: Annotated[
+        str, typer.Option(help="Size that the tables' files aim at, such as 64MB")
+    ] = f"{FILE_BYTES // 2**20}MiB",
     database: Annotated[str | None, typer.Option(help="Refresh the tables and views in this database")] = None,
 ) -> None:
     """Merge all batches of an output into one, in files of a sensible size.

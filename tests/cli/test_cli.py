@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +30,7 @@ loaded = {"torch", "transformers", "pyspark", "duckdb", "rich.table", "numpy"} &
 sys.stderr.write(" ".join(sorted(loaded)))
 """
 HUNGRY = "SELECT range AS n FROM range(100000)"
+PIPE = "read_csv('PIPE', columns = {'n': 'INT'})"
 
 
 @pytest.fixture
@@ -65,6 +67,11 @@ def test_no_arguments_show_the_commands_and_the_exit_codes() -> None:
     result = CliRunner().invoke(app, [])
     for name in ("tag", "query", "report", "evaluate", "models", "doctor", "Exit codes: 0 done;"):
         assert name in result.output
+
+
+def test_help_promises_diseases_in_spanish_alone() -> None:
+    shown = " ".join(CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output.split())
+    assert "Find medications in Spanish, English and Italian cardiology records, and diseases in Spanish ones." in shown
 
 
 def test_a_wrong_option_is_exit_code_2_and_names_the_help() -> None:
@@ -105,17 +112,32 @@ def test_where_nobody_reads_the_answer_it_ends_as_other_programs_do(program: Run
     assert (done.stdout, done.stderr) == ("", "141\n")
 
 
-def test_an_interrupt_ends_with_130(output: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "begun"),
+    [
+        ("tag PIPE", ""),
+        (f"query OUT SELECT * FROM {PIPE}", ""),
+        (f"query OUT SELECT count(*) FROM {PIPE}, range(1000000000000) WHERE (n + range) % 7 = 3", "1"),
+    ],
+)
+def test_an_interrupt_ends_with_130(output: Path, tmp_path: Path, command: str, begun: str) -> None:
     waiting = tmp_path / "pipe"
     os.mkfifo(waiting)
+    arguments = [word.replace("PIPE", str(waiting)).replace("OUT", str(output)) for word in command.split(" ", 2)]
     # Where the tests run in a shell's background, interrupts are ignored, and programs inherit that.
     process = subprocess.Popen(
-        [sys.executable, "-m", "cardio_ner", "tag", str(waiting)],
+        [sys.executable, "-m", "cardio_ner", *arguments],
         stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  the child execs at once
     )
-    with process, waiting.open("w"):  # opens once the program reads
+    with process, waiting.open("w") as pipe:  # opens once the program reads
+        if begun:
+            pipe.write(begun)
+            pipe.close()
+            time.sleep(1)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert b"Traceback" not in said
+        try:
+            _, said = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert (process.returncode, said) == (130, b"")

@@ -98,3 +98,22 @@ def test_a_type_that_neither_side_has_is_an_error_and_no_perfect_score(found: Pa
     assert "(DISEASE, MEDICATION)" in result.stderr
     told = json.loads(evaluate("--spans", str(found), "--type", DISEASE, "--json"))
     assert [row["language"] for row in told["scores"]] == ["es"]  # of the others nothing is known
+
+
+def test_types_that_the_sides_name_differently_are_said_and_not_just_scored_as_nothing(
+    found: Path, tmp_path: Path
+) -> None:
+    gold = tmp_path / "gold/es"
+    write_brat(read_brat(found / "es", language="es"), gold)
+    for path in gold.glob("*.ann"):
+        path.write_text(path.read_text().replace("\tDISEASE ", "\tDisease "))
+    said = (
+        "type Disease: the other side has no mention of it, its types are DISEASE, MEDICATION: expected the same names"
+    )
+    for more in ([], ["--json"]):
+        result = CliRunner().invoke(app, ["evaluate", "--gold", str(gold), "--spans", str(found / "es"), *more])
+        assert result.exit_code == 0
+        assert result.stderr.startswith(f"warning: {said}")
+        assert result.stderr.count("\n") == 1
+    same = CliRunner().invoke(app, ["evaluate", "--gold", str(gold), "--spans", str(gold)])
+    assert (same.exit_code, same.stderr) == (0, "")

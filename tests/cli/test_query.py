@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from typer.testing import CliRunner
@@ -68,6 +69,14 @@ def test_top_counts_mentions_in_small_letters_most_frequent_first(output: str) -
     assert "hta [/bold]" in ask(output, "--top", "diseases")
 
 
+def test_top_counts_accents_however_they_are_written(tmp_path: Path) -> None:
+    write_documents(tmp_path, document("a", "b1-0", at=1), document("b", "b1-0", at=1))
+    for doc_id, form in (("a", "NFC"), ("b", "NFD")):
+        write_spans(tmp_path, span(doc_id, "b1-0", normalize(form, "Derrame pericárdico")))
+    told = ask(str(tmp_path), "--top", "diseases", "--csv")
+    assert told.splitlines()[1:] == [f"es,{normalize('NFC', 'derrame pericárdico')},2,2,0.5"]
+
+
 def test_the_views_are_there(output: str) -> None:
     for view in ("documents", "spans", "documents_current", "spans_current", "note_nlp"):
         assert ask(output, f"SELECT count(*) > 0 AS some FROM {view}", "--csv") == "some\nTrue\n"
@@ -79,6 +88,11 @@ def test_the_views_are_there(output: str) -> None:
         (["OUTPUT", "SELEC 1"], "the SQL is wrong: Parser Error"),
         (["OUTPUT", "SELECT nothing FROM spans"], "the SQL is wrong: Binder Error"),
         (["OUTPUT", "SELECT * FROM spams"], "the SQL is wrong: Catalog Error"),
+        (
+            ["OUTPUT", "SELECT '2024-13-01'::DATE FROM spans"],
+            "the SQL is wrong: Conversion Error: date field value out",
+        ),
+        (["OUTPUT", "SELECT regexp_matches(text, '(') FROM spans"], "the SQL is wrong: Invalid Input Error: missing )"),
         (["OUTPUT", "SELECT * FROM '/nowhere.csv'"], "the SQL is wrong: IO Error"),
         (["OUTPUT", ""], "the SQL has 0 statements: expected one"),
         (["OUTPUT", "-- nothing"], "the SQL has 0 statements: expected one"),
@@ -97,11 +111,24 @@ def test_a_wrong_question_is_an_error_and_exit_code_2(output: str, arguments: li
     assert result.stderr.startswith(f"error: {said.replace('OUTPUT', output)}")
 
 
-def test_an_error_over_rows_does_not_quote_them(output: str) -> None:
-    result = CliRunner().invoke(app, ["query", output, "SELECT CAST(text AS INTEGER) FROM spans"])
+@pytest.mark.parametrize(
+    "rows", ["spans", "spans_current, range(1000000000000)", "read_parquet('OUTPUT/spans/**/*.parquet')"]
+)
+def test_an_error_over_rows_does_not_quote_them(output: str, rows: str) -> None:
+    sql = f"SELECT CAST(text AS INTEGER) FROM {rows.replace('OUTPUT', output)}"
+    result = CliRunner().invoke(app, ["query", output, sql])
     assert result.exit_code == 2
     assert "ConversionException" in result.stderr
     assert "try_cast" in result.stderr
+    assert "apixaban" not in result.stderr.lower()
+
+
+@pytest.mark.parametrize("rows", ["spans", "(FROM read_parquet('OUTPUT/spans/**/*.parquet'))"])
+def test_an_error_over_columns_that_are_named_by_values_does_not_quote_them(output: str, rows: str) -> None:
+    sql = f"SELECT apixabam FROM (PIVOT {rows.replace('OUTPUT', output)} ON text USING count(*))"
+    result = CliRunner().invoke(app, ["query", output, sql])
+    assert result.exit_code == 2
+    assert 'Referenced column "apixabam" not found' in result.stderr
     assert "apixaban" not in result.stderr.lower()
 
 
@@ -109,6 +136,11 @@ def test_what_top_can_count_is_named() -> None:
     result = CliRunner().invoke(app, ["query", "out", "--top", "nurses"])
     assert result.exit_code == 2
     assert "'medications', 'diseases'" in result.stderr
+
+
+def test_help_says_how_many_are_shown() -> None:
+    help_text = CliRunner().invoke(app, ["query", "--help"], env={"COLUMNS": "200"}).output
+    assert "How many of them; default: 20" in help_text
 
 
 def test_sql_may_begin_with_a_comment_and_a_mistyped_option_is_none(output: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,6 +65,33 @@ def test_a_model_whose_logits_are_no_numbers_is_one_line_and_no_text_without_men
     assert result.stderr.startswith("error: ")
     assert "units have logits that are no numbers: expected numbers; use precision: fp32" in result.stderr
     assert "warfarin" not in result.stderr
+
+
+def test_where_nothing_was_found_it_says_what_was_looked_for() -> None:
+    spanish, english = "La evolución es buena y no hay datos de interés.\n", "The patient went home and feels well.\n"
+    for arguments, said in (
+        (["--text", english], "(language en, detected: its checkpoint finds MEDICATION; none found)\n"),
+        (
+            ["--text", spanish, "--language", "es"],
+            "(language es: its checkpoint finds DISEASE and MEDICATION; none found)\n",
+        ),
+        (["--text", english, "--json"], ""),
+        (["--text", ENGLISH], ""),
+    ):
+        result = CliRunner().invoke(app, ["tag", *arguments])
+        assert (result.exit_code, result.stderr) == (0, said)
+
+
+def test_a_terminal_is_told_the_language_and_what_is_looked_for(tmp_path: Path) -> None:
+    terminal, its_program = os.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "cardio_ner", "tag", "--text", ENGLISH],
+        stdin=subprocess.DEVNULL, stdout=its_program, stderr=subprocess.PIPE, check=True,
+    )  # fmt: skip
+    os.close(its_program)
+    assert b"warfarin" in os.read(terminal, 10_000)
+    os.close(terminal)
+    assert done.stderr == b"(language en, detected: its checkpoint finds MEDICATION)\n"
 
 
 def test_files_of_several_languages_come_back_in_order(tmp_path: Path) -> None:

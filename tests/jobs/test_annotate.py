@@ -22,8 +22,20 @@ JOB = [sys.executable, str(ROOT / "jobs/annotate.py")]
 
 def test_help_names_every_option_and_what_is_written() -> None:
     result = subprocess.run([*JOB, "--help"], capture_output=True, text=True, timeout=PATIENCE, check=True)
-    for word in ("--input", "--output", "--language-column", "--keep", "OUTPUT/documents", "negated"):
+    for word in ("--input", "--output", "--language-column", "--keep", "OUTPUT/documents", "negated", "diseases in"):
         assert word in result.stdout
+
+
+def test_help_says_what_holds_where_an_option_is_not_given() -> None:
+    wide = environment() | {"COLUMNS": "300"}
+    result = subprocess.run([*JOB, "--help"], capture_output=True, text=True, timeout=PATIENCE, check=True, env=wide)
+    shown = {words[0]: line for line in result.stdout.splitlines() if (words := line.strip("│* ").split())}
+    defaults = Settings()
+    for name in ("id_column", "text_column", "language_column", "max_failures", "device", "precision"):
+        assert f"default: {getattr(defaults, name)}" in shown[f"--{name.replace('_', '-')}"]
+    for name, size in (("batch_bytes", "4GiB"), ("file_bytes", "128MiB")):
+        assert f"default: {size}" in shown[f"--{name.replace('_', '-')}"]
+        assert Settings(**{name: size}) == defaults
 
 
 def says_one_line(result: subprocess.CompletedProcess[str], message: str) -> bool:

@@ -26,6 +26,10 @@ def run(*arguments: str, **conf: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def test_help_says_the_size_of_files_as_a_person_would() -> None:
+    assert "[default: 128MiB]" in " ".join(run("--help").stdout.replace("│", " ").split())
+
+
 def test_it_merges_the_batches_and_says_what_became_of_the_files(tmp_path: Path) -> None:
     write_documents(tmp_path, document("d", "b1-0", at=1), document("d", "b2-0", at=2))
     write_spans(tmp_path, span("d", "b1-0", "old"), span("d", "b2-0", "new"))

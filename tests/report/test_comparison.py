@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import normalize
+
 import pytest
 
 from cardio_ner.document import Document, Span
@@ -56,6 +58,13 @@ def test_the_most_frequent_mistakes_count_small_and_capital_letters_together() -
         FrequentMistake("es", "DISEASE", "spurious", None, "fiebre", 2),
         FrequentMistake("es", "MEDICATION", "type", "aspirina", "aspirina", 1),
     ]
+
+
+def test_a_mistake_is_the_same_however_its_accents_are_written() -> None:
+    words = [normalize(form, "derrame pericárdico") for form in ("NFC", "NFD")]
+    gold = [Document(text, "es", text).with_spans([Span(0, len(text), "DISEASE")]) for text in words]
+    (missed,) = compare(gold, [document.with_spans([]) for document in gold]).frequent
+    assert (missed.gold, missed.times) == (words[0], 2)
 
 
 def test_no_more_than_asked_for_are_named_and_the_rest_still_counts() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from importlib import resources
+
 import pytest
 
 from cardio_ner.report.html import charts
@@ -47,6 +50,15 @@ def test_the_axes_fit_the_picture_whatever_the_size(end_s: float) -> None:
     assert 2 <= len(drawn.x_ticks) <= charts.MOST_TICKS + 1
     assert all(charts.LEFT <= tick.at <= charts.WIDTH for tick in drawn.x_ticks)
     assert all(bar.y >= charts.TOP and bar.x + bar.width <= charts.WIDTH for bar in drawn.bars)
+
+
+def test_the_last_label_is_within_the_picture_in_a_narrow_window_too() -> None:
+    style = resources.files("cardio_ner.report.html").joinpath("page.css").read_text(encoding="utf-8")
+    letters = max(int(size) for size in re.findall(r"\.tick \{[^}]*font-size: (\d+)px", style))
+    half_a_digit = 0.56 * letters / 2
+    for drawn in (charts.scores({}), charts.mentions_per_document({4_000: 1}), charts.pace([Stretch(0, 100, 1)])):
+        last = drawn.x_ticks[-1]
+        assert last.at + half_a_digit * len(last.label) <= charts.WIDTH
 
 
 @pytest.mark.parametrize(

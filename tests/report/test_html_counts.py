@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import normalize
 
 from cardio_ner.report.html.counts import Found, Outcome, count
-from cardio_ner.report.tables import open_tables
+from cardio_ner.report.tables import open_tables, packaged_sql
 from hand_tables import document, rejected, span, unchanged, write_documents, write_spans
 
 
@@ -31,6 +32,16 @@ def test_mentions_are_counted_by_type_and_language_and_alike_but_for_case(tmp_pa
     counts = count(open_tables(tmp_path))
     assert counts.found == (Found("DISEASE", "es", mentions=3, records=2, different=2),)
     assert counts.documents_by_mentions == {0: 1, 1: 1, 2: 1}
+
+
+def test_accents_are_the_same_however_they_are_written(tmp_path: Path) -> None:
+    write_documents(tmp_path, document("a", "b1-0", at=1), document("b", "b1-0", at=1))
+    for doc_id, form in (("a", "NFC"), ("b", "NFD")):
+        write_spans(tmp_path, span(doc_id, "b1-0", normalize(form, "Derrame pericárdico")))
+    tables = open_tables(tmp_path)
+    assert count(tables).found == (Found("DISEASE", "es", mentions=2, records=2, different=1),)
+    told = [tuple(row[1:]) for row in tables.execute(packaged_sql("top_mentions")).fetchall()]
+    assert told == [("DISEASE", normalize("NFC", "derrame pericárdico"), 2, 2)]
 
 
 def test_scores_fall_into_twenty_parts_and_a_certain_one_into_the_last(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import pytest
 
@@ -125,6 +126,16 @@ def test_mentions_are_the_same_but_for_case_and_spaces_and_examples_come_from_di
     (group,) = data_of(records_of(tmp_path / "out", tmp_path / "notes"))["groups"]
     assert group["text"] == "aas"
     assert group["examples"] == [[0, "Luego ", "aas", "."], [1, "Deja ", "aas", " 100."]]
+
+
+def test_mentions_are_the_same_however_their_accents_are_written(tmp_path: Path) -> None:
+    mentions = {form: normalize(form, "Pericárdico") for form in ("NFC", "NFD")}
+    for doc_id, mention in mentions.items():
+        write_documents(tmp_path / "out", document(doc_id, "b1-0", at=1, text=mention))
+        write_spans(tmp_path / "out", span(doc_id, "b1-0", mention, of=mention))
+    data = data_of(records_of(tmp_path / "out", None))
+    assert [group["text"] for group in data["groups"]] == [mentions["NFC"]]
+    assert [record["mentions"] for record in data["records"]] == [[[0, 0.5]], [[0, 0.5]]]
 
 
 def test_a_rejected_record_is_there_with_its_reason_and_rows_without_identifier_are_not(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import duckdb
 import pytest
@@ -91,6 +92,7 @@ def test_duckdb_and_spark_answer_the_packaged_queries_alike(
     output, _ = annotated_notes
     catalog.open_tables(spark, str(output))
     tables = open_tables(output)
+    spark.udf.register("nfc_normalize", lambda text: normalize("NFC", text))
     for name in ("top_mentions", "documents_by_outcome"):
         from_spark = [tuple(row) for row in spark.sql(packaged_sql(name)).collect()]
         assert from_spark

@@ -78,7 +78,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     epilog=EXIT_CODES,
-    help="Find diseases and medications in Spanish, English and Italian cardiology records.",
+    help="Find medications in Spanish, English and Italian cardiology records, and diseases in Spanish ones.",
 )
 
 

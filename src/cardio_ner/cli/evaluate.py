@@ -36,21 +36,27 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object in place of tables")] = False,
 ) -> None:
     """Score mentions against gold ones: strict and official rule, mistakes by kind, the most frequent ones."""
-    from cardio_ner.report.comparison import compare
+    from cardio_ner.report.comparison import compare, lone_types
     from cardio_ner.report.sides import read_sides
 
     sides = read_sides(gold, spans, language=language)
     comparison = compare(sides.gold, sides.found, entity_types=entity_type or (), top=top)
+    for line in lone_types(comparison, sides.gold, sides.found):
+        typer.echo(f"warning: {line}", err=True)
     if as_json:
         typer.echo(json.dumps(_as_json(comparison, sides.n_without_gold), ensure_ascii=False, indent=1))
-        return
+    else:
+        _print_tables(comparison, sides.n_without_gold)
+
+
+def _print_tables(comparison: Comparison, n_without_gold: int) -> None:
     from cardio_ner.report.terminal import open_console
 
     console = open_console()
     for table in _tables(comparison):
         console.print(table)
-    if sides.n_without_gold:
-        console.print(f"{sides.n_without_gold} documents have no gold and were not scored.")
+    if n_without_gold:
+        console.print(f"{n_without_gold} documents have no gold and were not scored.")
 
 
 def _as_json(comparison: Comparison, n_without_gold: int) -> dict[str, Any]:

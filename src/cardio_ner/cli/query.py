@@ -1,17 +1,22 @@
 """`cardio-ner query OUTPUT "SQL"`: the job's tables in DuckDB, as a table or as CSV.
 
 Contract
-- An error of DuckDB's parser or planner, or of a file, is shown as it is: it quotes the query. Others come while rows
-  are read and quote values, and those are of records: of them only the kind is shown.
+- An error that the SQL has without any row is shown as DuckDB says it. Others come while rows are read and quote
+  values, and those are of records: of them only the kind is shown.
+- Ctrl-C ends it at once, whatever DuckDB is doing.
 """
 
 from __future__ import annotations
 
 import csv
+import os
 import sys
+from collections.abc import Callable
+from concurrent.futures import Future
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from threading import Thread
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperCommand
@@ -23,17 +28,25 @@ if TYPE_CHECKING:
     import duckdb
 
 TOP_MENTIONS = """
-SELECT language, lower(text) AS mention, count(*) AS mentions, count(DISTINCT doc_id) AS records,
+SELECT language, nfc_normalize(lower(text)) AS mention, count(*) AS mentions, count(DISTINCT doc_id) AS records,
        round(avg(score), 3) AS mean_score
 FROM spans_current
 WHERE entity_type = $entity_type
-GROUP BY language, lower(text)
+GROUP BY language, nfc_normalize(lower(text))
 ORDER BY mentions DESC, records DESC, language, mention
 LIMIT $limit
 """
 
 
 TOP_ROWS = 20
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells count."""
+_SECONDS_TO_STOP = 1.0
+"""What DuckDB has to stop in when it is interrupted, and to remove its temporary files."""
+
+T = TypeVar("T")
+Answer = tuple[list[str], list[tuple[object, ...]]]
+"""The names of the columns, and the rows."""
 
 
 class Top(StrEnum):
@@ -55,7 +68,7 @@ def query(
         ),
     ] = None,
     top: Annotated[Top | None, typer.Option(help="The most frequent mentions, in place of SQL")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help=f"How many of them [default: {TOP_ROWS}]")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help=f"How many of them; default: {TOP_ROWS}")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header, in place of a table")] = False,
 ) -> None:
     """Ask the job's tables in SQL (DuckDB: no server, no Spark)."""
@@ -65,11 +78,11 @@ def query(
         raise InputError("--limit: expected with --top; SQL says LIMIT itself")
     from cardio_ner.report.tables import open_tables
 
-    tables = open_tables(output)
+    asked, values = sql or "", dict[str, object]()
     if top is not None:
-        columns, rows = _answer(tables, TOP_MENTIONS, {"entity_type": ENTITY_TYPES[top], "limit": limit or TOP_ROWS})
-    else:
-        columns, rows = _answer(tables, sql or "", {})
+        asked, values = TOP_MENTIONS, {"entity_type": ENTITY_TYPES[top], "limit": limit or TOP_ROWS}
+    tables = _interruptible(lambda: open_tables(output))
+    columns, rows = _interruptible(lambda: _answer(tables, asked, values), tables.interrupt)
     if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
@@ -99,9 +112,30 @@ def _shortened(row: tuple[object, ...], places: set[int]) -> tuple[object, ...]:
     )
 
 
-def _answer(
-    tables: duckdb.DuckDBPyConnection, sql: str, values: dict[str, object]
-) -> tuple[list[str], list[tuple[object, ...]]]:
+def _interruptible(work: Callable[[], T], interrupt: Callable[[], None] | None = None) -> T:
+    """What the work gives, done in a thread of its own: Python sees Ctrl-C between two calls of DuckDB alone, and one
+    call may last for hours. `interrupt` asks the work to stop; if it does not, the program ends all the same."""
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:  # noqa: BLE001  raised where the answer is asked for
+            answer.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    try:
+        return answer.result()
+    except KeyboardInterrupt:
+        try:
+            if interrupt is not None:
+                interrupt()
+                answer.exception(timeout=_SECONDS_TO_STOP)
+        finally:
+            os._exit(INTERRUPTED)  # a thread within DuckDB would hold up Python's own end
+
+
+def _answer(tables: duckdb.DuckDBPyConnection, sql: str, values: dict[str, object]) -> Answer:
     """The names of the columns, and the rows. Raises InputError for SQL that DuckDB does not take."""
     import duckdb
 
@@ -116,10 +150,9 @@ def _answer(
         short = {place for place, column in enumerate(columns) if column[1] == "FLOAT"}
         rows = answer.fetchall()
         return [str(column[0]) for column in columns], [_shortened(row, short) for row in rows] if short else rows
-    except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.IOException) as error:
-        raise InputError(f"the SQL is wrong: {error}") from None
+    except duckdb.InterruptException:
+        raise
     except duckdb.Error as error:
-        raise InputError(
-            f"the SQL failed on the rows ({type(error).__name__}): expected values that it can compute with; try_cast "
-            "gives null for those that it cannot"
-        ) from None
+        from cardio_ner.report.blame import what_was_wrong
+
+        raise InputError(what_was_wrong(tables, sql, values, error)) from None

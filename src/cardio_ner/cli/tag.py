@@ -4,6 +4,8 @@ Contract
 - All texts are read, and their languages known, before the first one is tagged: what is wrong with one of them is said
   at once, and nothing is half done.
 - A document is named by its file's name without suffix; files that share one, by their path without it.
+- In a terminal, and where nothing was found, a line on stderr says which language was taken and what its checkpoint
+  looks for, unless the language was given and that is diseases and medications.
 - A brat folder that has annotations of these documents already is refused: they may be somebody's work.
 """
 
@@ -15,12 +17,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cardio_ner.document import LANGUAGES, Document
+from cardio_ner.document import DISEASE, LANGUAGES, MEDICATION, Document
 from cardio_ner.errors import InputError
+
+if TYPE_CHECKING:
+    from cardio_ner.tagger import Tagger
 
 STANDARD_INPUT = "standard input"
 
@@ -46,7 +51,8 @@ def tag(
         _check_names(documents)
     if brat is not None:
         _check_brat(documents, brat)
-    tagged = _tagged(documents, checkpoint)
+    taggers: dict[str, Tagger] = {}
+    tagged = _tagged(documents, checkpoint, taggers)
     if as_json:
         for document in tagged:
             _print_json(document)
@@ -55,7 +61,9 @@ def tag(
 
         typer.echo(f"{write_brat(tagged, brat)} documents in {brat}", err=True)
     else:
-        _print_in_colours(tagged)
+        found = _print_in_colours(tagged)
+        for code, times in found.items():
+            _print_note(code, taggers[checkpoint or code], found=times > 0, detected=language is None)
 
 
 def _checked(language: str | None, checkpoint: str | None) -> str | None:
@@ -168,24 +176,35 @@ def _check_brat(documents: list[Document], folder: Path) -> None:
             raise InputError(f"{annotation}: it, or another text beside it, exists: expected a folder without them")
 
 
-def _tagged(documents: list[Document], checkpoint: str | None) -> Iterator[Document]:
-    """The documents with their mentions, in order; each checkpoint is loaded once."""
+def _tagged(documents: list[Document], checkpoint: str | None, taggers: dict[str, Tagger]) -> Iterator[Document]:
+    """The documents with their mentions, in order; each checkpoint is loaded once, into `taggers`."""
     from cardio_ner.tagger import Tagger
 
-    taggers: dict[str, Tagger] = {}
     for model, group in groupby(documents, key=lambda document: checkpoint or document.language):
         if model not in taggers:
             taggers[model] = Tagger.load(model)
         yield from taggers[model].tag(group)
 
 
-def _print_in_colours(documents: Iterable[Document]) -> None:
+def _print_in_colours(documents: Iterable[Document]) -> Counter[str]:
+    """Print them; how many mentions there were, by language."""
     from cardio_ner.report.highlight import highlight
     from cardio_ner.report.terminal import open_console
 
     console = open_console()
+    found: Counter[str] = Counter()
     for document in documents:
         console.print(highlight(document), soft_wrap=True)
+        found[document.language] += len(document.spans)
+    return found
+
+
+def _print_note(language: str, tagger: Tagger, *, found: bool, detected: bool) -> None:
+    """Say what was looked for, where a person may wonder why something was not found."""
+    types = tagger.encoder.scheme.entity_types
+    if not found or (sys.stdout.isatty() and (detected or not {DISEASE, MEDICATION} <= {*types})):
+        how = f"language {language}, detected" if detected else f"language {language}"
+        typer.echo(f"({how}: its checkpoint finds {' and '.join(types)}{'' if found else '; none found'})", err=True)
 
 
 def _print_json(document: Document) -> None:

@@ -4,7 +4,8 @@ Contract
 - Scores are those of `evaluation` (our rule and the official one), mistakes those of `mistakes`.
 - A type is scored in a language where gold has mentions of it; if the caller names it, where either side has: of what
   was not looked for, nothing is known. Found mentions of other types count nowhere.
-- A mistake about two types is counted with the gold one. Mentions that differ in case alone are counted together.
+- A mistake about two types is counted with the gold one. Mentions that differ in case alone, or in how accents are
+  written, are counted together.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
-from cardio_ner.corpus.standoff import one_line
-from cardio_ner.document import Document, Span
+from cardio_ner.corpus.standoff import OFFICIAL_LABELS, one_line
+from cardio_ner.document import DISEASE, MEDICATION, Document, Span
 from cardio_ner.errors import InputError
 from cardio_ner.evaluation import Score, strict_score
 from cardio_ner.mistakes import KINDS, Kind, Mistake, mistakes
@@ -83,6 +85,19 @@ def compare(
     return Comparison(results, frequent)
 
 
+def lone_types(comparison: Comparison, gold: Iterable[Document], found: Iterable[Document]) -> list[str]:
+    """Of each scored type that one side alone has, though the other has mentions too: a line that says so. The two may
+    name one thing differently, and its score is 0 then, whatever was found."""
+    sides = {"gold": _types_of(gold), "the other side": _types_of(found)}
+    return [
+        f"type {name}: {side} has no mention of it, its types are {', '.join(sorted(types))}: expected the same names "
+        f"on both sides, such as {DISEASE}, {MEDICATION} (or {', '.join(OFFICIAL_LABELS)}, which are read as these)"
+        for name in dict.fromkeys(result.entity_type for result in comparison.results)
+        for side, types in sides.items()
+        if types and name not in types
+    ]
+
+
 def _result(
     language: str, name: str, gold: list[Document], found: list[Document], made: Iterable[Mistake]
 ) -> TaskResult:
@@ -122,4 +137,4 @@ def _most_frequent(task: Task, made: Iterable[Mistake], top: int) -> list[Freque
 
 
 def _words(document: Document, span: Span | None) -> str | None:
-    return None if span is None else one_line(document.mention(span)).lower()
+    return None if span is None else normalize("NFC", one_line(document.mention(span)).lower())

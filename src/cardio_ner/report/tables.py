@@ -54,7 +54,8 @@ SPAN_TYPES = {
 
 
 def packaged_sql(name: str) -> str:
-    """SQL that ships, such as the query `top_mentions` or the `views`: Spark and DuckDB both take it."""
+    """SQL that ships, such as the query `top_mentions` or the `views`: DuckDB takes it, and Spark, which has no
+    `nfc_normalize` of its own, all but `top_mentions`."""
     return files("cardio_ner").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 

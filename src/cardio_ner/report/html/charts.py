@@ -14,7 +14,9 @@ from cardio_ner.report.html.counts import SCORE_BINS
 from cardio_ner.report.html.run import Stretch
 
 WIDTH, HEIGHT = 420, 210
-LEFT, RIGHT, TOP, BOTTOM = 42, 8, 10, 38
+LEFT, RIGHT, TOP, BOTTOM = 42, 20, 10, 38
+"""The margins: a label of five characters fits to the left, and half of one to the right, also in a narrow window,
+whose letters page.css makes larger."""
 GAP = 1.5
 MOST_BINS = 20
 MOST_TICKS = 4

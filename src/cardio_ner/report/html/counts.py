@@ -18,7 +18,7 @@ SELECT status, reason, coalesce(language, 'unknown'), count(*)
 FROM documents_current GROUP BY ALL ORDER BY 1, 2 NULLS FIRST, 3
 """
 _MENTIONS = """
-SELECT entity_type, language, count(*), count(DISTINCT doc_id), count(DISTINCT lower(text))
+SELECT entity_type, language, count(*), count(DISTINCT doc_id), count(DISTINCT nfc_normalize(lower(text)))
 FROM spans_current GROUP BY ALL ORDER BY 1, 2
 """
 _PER_DOCUMENT = """
@@ -45,7 +45,8 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Mentions of a type and language: how many, in how many records, how many different (case aside)."""
+    """Mentions of a type and language: how many, in how many records, how many different (case and
+    the writing of accents aside)."""
 
     entity_type: str
     language: str

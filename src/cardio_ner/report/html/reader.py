@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import duckdb
 
@@ -51,7 +52,8 @@ class Record:
 
 @dataclass(slots=True)
 class _Group:
-    """Mentions of one type and language that are the same but for case and spaces, while they are gathered."""
+    """Mentions of one type and language that are the same but for case, spaces and the writing of accents, while they
+    are gathered."""
 
     place: int
     forms: Counter[str] = field(default_factory=Counter)
@@ -100,7 +102,7 @@ def reader_json(records: Sequence[Record], types: Sequence[str]) -> str:
 def _as_json(number: int, record: Record, groups: dict[tuple[str, str, str], _Group]) -> dict[str, Any]:
     mentions = []
     for span, text in record.mentions:
-        form = " ".join("".join(visible(text)).split()) or "␣"
+        form = normalize("NFC", " ".join("".join(visible(text)).split())) or "␣"
         key = (span.entity_type, record.language, form.lower())
         group = groups.setdefault(key, _Group(len(groups)))
         group.forms[form] += 1
