@@ -16,6 +16,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from cardio_ner.errors import AccountError, InputError, NoFileError
+from cardio_ner.report.tables import open_tables
 from cardio_ner.spark import stream
 from cardio_ner.spark.account import RunAccount
 from cardio_ner.spark.pipeline import annotate
@@ -84,6 +85,33 @@ def test_a_run_that_follows_has_its_tables_registered_and_stops_when_it_waits(
     assert (told(output)["ending"], told(output)["error_type"]) == ("stopped", None)
     assert told(output)["ended"]
     assert not (output / "_lock").exists()
+
+
+def test_a_run_that_follows_reads_what_was_overwritten_before_what_is_newer(
+    spark: SparkSession, tmp_path: Path, settings: Settings
+) -> None:
+    folder, output, stop = tmp_path / "in", tmp_path / "out", threading.Event()
+    folder.mkdir()
+
+    def write(name: str, text: str, age: int) -> None:
+        file = tmp_path / name
+        file.write_text(json.dumps({"doc_id": "x", "text": text, "language": "es"}) + "\n", encoding="utf-8")
+        os.utime(file, (time.time() - age,) * 2)
+        file.rename(folder / name)
+
+    write("yesterday.jsonl", "Uno.", 90)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(annotate, spark, str(folder), str(output), settings, follow_seconds=0.2, stop=stop)
+        try:
+            wait_until(lambda: told(output).get("rows") == 1, run)
+            write("yesterday.jsonl", "Dos, mended.", 60)
+            write("today.jsonl", "Tres.", 30)
+            wait_until(lambda: told(output).get("rows") == 3, run)
+        finally:
+            stop.set()
+        run.result(PATIENCE)
+    current = open_tables(output).execute("SELECT n_chars FROM documents_current").fetchall()
+    assert current == [(len("Tres."),)]
 
 
 def test_a_run_that_follows_waits_for_the_first_file(

@@ -60,8 +60,8 @@ def suffix_format(spark: SparkSession, input_path: str, asked: str) -> tuple[str
         _check_no_lake(spark, root)
     except SPARK_ERRORS as error:
         lacks_jars = name_of(error) in ("UnsupportedFileSystemException", "ClassNotFoundException")
-        expected = "that this Spark has the jars for" if lacks_jars else "that can be reached, a path that may be read"
-        raise InputError(f"{input_path}: {name_of(error)}: expected a file system {expected}") from None
+        expected = "that this Spark has the jars for" if lacks_jars else "that can be reached, and that may be read"
+        raise InputError(f"{input_path}: {name_of(error)}: expected a path of a file system {expected}") from None
     _check_names(spark, root)
     try:
         seen = list(islice(files_below(spark, root), LOOKED_AT))

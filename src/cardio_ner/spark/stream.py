@@ -6,6 +6,9 @@ Contract
   them by another reader, set aside one that is corrupt, and be read twice without running anything twice.
 - Then `catch_up` compares the input's listing with the ledger and reads what the stream did not: files overwritten in
   place, empty files (Spark's listing drops them), files older than any limit, a stream whose checkpoint was lost.
+- Older files are read before newer ones, overwritten ones too: of a record that two files have, the text that is read
+  last is the current one. So where there are such files `catch_up` goes first, and a run that follows its input reads
+  them with what the stream brings.
 - Tables that cannot be streamed are read by `catch_up` alone, chunk by chunk; a pass that was interrupted goes on, and
   another one follows.
 - Batch ids: `<letter><digest>-<number>`. `b`: digest of stream and streaming query, number of its batch. `r` (files
@@ -57,7 +60,7 @@ def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None)
     def annotate_listing(listing: DataFrame, number: int) -> None:
         try:
             with one_at_a_time:
-                _annotate_listing(job, ledger, checkpoint, listing, number)
+                _annotate_listing(job, ledger, checkpoint, listing, number, follows=follow_seconds is not None)
         except BaseException as error:  # noqa: BLE001  a KeyboardInterrupt too belongs to the run
             failures.append(error)
             # Py4J and Spark log what is raised here, traceback and all: the error itself is raised by the run.
@@ -172,13 +175,18 @@ def _listing_stream(job: Job) -> DataFrame:
     return files.select("path", "length", F.unix_millis("modificationTime").alias("modified_ms"))
 
 
-def _annotate_listing(job: Job, ledger: Ledger, checkpoint: str, listing: DataFrame, number: int) -> None:
+def _annotate_listing(
+    job: Job, ledger: Ledger, checkpoint: str, listing: DataFrame, number: int, *, follows: bool
+) -> None:
     assert isinstance(job.source, FileSource)
     query = json.loads(read_text(job.spark, f"{checkpoint}/metadata") or "{}")["id"]
     batch_id = f"b{digest_of([job.stream, query])}-{number}"
     if is_committed(job.spark, job.output, batch_id):
         return  # Spark's log does not say so yet; files of it that have changed since, catch_up reads
-    left = ledger.left(file for file in _told(job, listing) if job.source.owns(file.path))
+    told = [file for file in _told(job, listing) if job.source.owns(file.path)]
+    if follows:  # what was overwritten since goes before what is newer; a run that ends has read it before the stream
+        told = [*told, *(file for file in job.source.listing() if file.path in ledger.seen)]
+    left = ledger.left({file.path: file for file in told}.values())
     batches = list(in_batches(left, int(job.settings.batch_bytes)))
     for files in batches[:-1]:  # of more files than a batch may have: the oldest first, or an old text would come last
         write_batch(job, _id_of("r", job, files), Pieces(files))
