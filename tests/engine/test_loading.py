@@ -4,8 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_equal
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForTokenClassification
 
@@ -14,6 +16,7 @@ from cardio_ner.encoder import Encoder
 from cardio_ner.engine.packed import PackedBert
 from cardio_ner.engine.padded import PaddedModel
 from cardio_ner.errors import CheckpointError
+from cardio_ner.tags import Floats
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 BIAS = "bert.encoder.layer.0.output.dense.bias"
@@ -37,6 +40,13 @@ def with_weights(folder: Path, more: dict[str, torch.Tensor]) -> Path:
 
 def load(folder: Path, precision: str = "fp32") -> Encoder:
     return Encoder.load(Checkpoint.open(folder), device="cpu", precision=precision)
+
+
+def answers(encoder: Encoder) -> Floats:
+    """[t, K] log-probabilities of a row of a few tokens."""
+    (logp_TK,) = encoder.log_probabilities([np.arange(1, 9, dtype=np.int32)])
+    assert np.isfinite(logp_TK).all()
+    return logp_TK
 
 
 def test_the_two_checkpoints_take_the_two_paths(checkpoint: Path) -> None:
@@ -63,7 +73,8 @@ def test_what_pre_training_leaves_in_a_file_is_passed_over(checkpoint: Path) -> 
         "bert.pooler.dense.weight", "bert.embeddings.position_ids", "cls.predictions.transform.dense.weight",
         "cls.predictions.bias", "cls.seq_relationship.weight", "lm_head.decoder.weight", "loss_fct.weight",
     ]  # fmt: skip
-    load(with_weights(checkpoint, {name: torch.ones(3) for name in names}))
+    before = answers(load(checkpoint))
+    assert_equal(answers(load(with_weights(checkpoint, {name: torch.ones(3) for name in names}))), before)
 
 
 def test_a_file_of_transformers_with_the_heads_of_pre_training_is_read(hub_checkpoint: Path, tmp_path: Path) -> None:
@@ -87,5 +98,6 @@ def test_weights_that_are_no_finite_numbers_are_refused_by_name(checkpoint: Path
 
 def test_large_weights_whose_sum_is_too_large_for_a_float_are_numbers(checkpoint: Path) -> None:
     places = load_file(checkpoint / WEIGHTS)[PLACES]
-    places[-1] = 3e38
-    load(with_weights(checkpoint, {PLACES: places}))
+    places[-1] = 3e38  # of the last place, where no short row comes
+    before = answers(load(checkpoint))
+    assert_equal(answers(load(with_weights(checkpoint, {PLACES: places}))), before)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,22 +67,29 @@ def wait_until(reached: Callable[[], bool], run: Future[RunAccount] | None = Non
         time.sleep(0.05)
 
 
+@contextmanager
+def following(spark: SparkSession, folder: Path, output: Path, settings: Settings, **options: Any) -> Iterator[Any]:
+    """A run that follows a folder in a thread of its own, told to stop at the block's end; what it returns may then be
+    asked for."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        options = {"follow_seconds": 0.2, "stop": stop} | options
+        run = pool.submit(annotate, spark, str(folder), str(output), settings, **options)
+        try:
+            yield run
+        finally:
+            stop.set()
+
+
 def test_a_run_that_follows_has_its_tables_registered_and_stops_when_it_waits(
     spark: SparkSession, folder: Path, tmp_path: Path, settings: Settings, database: str
 ) -> None:
-    output, stop = tmp_path / "out", threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(
-            annotate, spark, str(folder), str(output), settings, follow_seconds=1, stop=stop, database=database
-        )
-        try:
-            wait_until(lambda: told(output).get("rows") == 3, run)
-            assert (told(output)["ending"], told(output)["ended"]) == ("running", None)
-            wait_until(lambda: spark.table(f"{database}.documents").count() == 3, run)
-        finally:
-            stop.set()
-        account = run.result(PATIENCE)
-    assert account.outcomes() == {"annotated": 3}
+    output = tmp_path / "out"
+    with following(spark, folder, output, settings, follow_seconds=1, database=database) as run:
+        wait_until(lambda: told(output).get("rows") == 3, run)
+        assert (told(output)["ending"], told(output)["ended"]) == ("running", None)
+        wait_until(lambda: spark.table(f"{database}.documents").count() == 3, run)
+    assert run.result(PATIENCE).outcomes() == {"annotated": 3}
     assert (told(output)["ending"], told(output)["error_type"]) == ("stopped", None)
     assert told(output)["ended"]
     assert not (output / "_lock").exists()
@@ -90,7 +98,7 @@ def test_a_run_that_follows_has_its_tables_registered_and_stops_when_it_waits(
 def test_a_run_that_follows_reads_what_was_overwritten_before_what_is_newer(
     spark: SparkSession, tmp_path: Path, settings: Settings
 ) -> None:
-    folder, output, stop = tmp_path / "in", tmp_path / "out", threading.Event()
+    folder, output = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
 
     def write(name: str, text: str, age: int) -> None:
@@ -100,16 +108,12 @@ def test_a_run_that_follows_reads_what_was_overwritten_before_what_is_newer(
         file.rename(folder / name)
 
     write("yesterday.jsonl", "Uno.", 90)
-    with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(annotate, spark, str(folder), str(output), settings, follow_seconds=0.2, stop=stop)
-        try:
-            wait_until(lambda: told(output).get("rows") == 1, run)
-            write("yesterday.jsonl", "Dos, mended.", 60)
-            write("today.jsonl", "Tres.", 30)
-            wait_until(lambda: told(output).get("rows") == 3, run)
-        finally:
-            stop.set()
-        run.result(PATIENCE)
+    with following(spark, folder, output, settings) as run:
+        wait_until(lambda: told(output).get("rows") == 1, run)
+        write("yesterday.jsonl", "Dos, mended.", 60)
+        write("today.jsonl", "Tres.", 30)
+        wait_until(lambda: told(output).get("rows") == 3, run)
+    assert run.result(PATIENCE).outcomes() == {"annotated": 3}
     current = open_tables(output).execute("SELECT n_chars FROM documents_current").fetchall()
     assert current == [(len("Tres."),)]
 
@@ -117,22 +121,16 @@ def test_a_run_that_follows_reads_what_was_overwritten_before_what_is_newer(
 def test_a_run_that_follows_waits_for_the_first_file(
     spark: SparkSession, folder: Path, tmp_path: Path, settings: Settings
 ) -> None:
-    empty, output, stop = tmp_path / "empty", tmp_path / "out", threading.Event()
+    empty, output = tmp_path / "empty", tmp_path / "out"
     empty.mkdir()
     (empty / "_copying.jsonl").write_bytes(b"{")
     lines: list[str] = []
-    with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(
-            annotate, spark, str(empty), str(output), settings, follow_seconds=0.2, stop=stop, log=lines.append
-        )
-        try:
-            wait_until(lambda: bool(lines), run)
-            time.sleep(0.5)
-            (folder / "0.jsonl").rename(empty / "0.jsonl")
-            wait_until(lambda: told(output).get("rows") == 1, run)
-        finally:
-            stop.set()
-        assert run.result(PATIENCE).outcomes() == {"annotated": 1}
+    with following(spark, empty, output, settings, log=lines.append) as run:
+        wait_until(lambda: bool(lines), run)
+        time.sleep(0.5)
+        (folder / "0.jsonl").rename(empty / "0.jsonl")
+        wait_until(lambda: told(output).get("rows") == 1, run)
+    assert run.result(PATIENCE).outcomes() == {"annotated": 1}
     (line,) = lines
     assert "waiting for the first one" in line
     with pytest.raises(NoFileError, match="no file"):  # no run that ends by itself waits
@@ -142,7 +140,7 @@ def test_a_run_that_follows_waits_for_the_first_file(
 def test_a_run_that_follows_waits_for_the_first_file_to_be_whole(
     spark: SparkSession, tmp_path: Path, settings: Settings
 ) -> None:
-    folder, output, stop = tmp_path / "in", tmp_path / "out", threading.Event()
+    folder, output = tmp_path / "in", tmp_path / "out"
     spark.createDataFrame([("a", "Tos")], "doc_id string, text string").coalesce(1).write.parquet(
         str(tmp_path / "made")
     )
@@ -150,17 +148,11 @@ def test_a_run_that_follows_waits_for_the_first_file_to_be_whole(
     folder.mkdir()
     (folder / "a.parquet").write_bytes(whole.read_bytes()[:100])
     lines: list[str] = []
-    with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(
-            annotate, spark, str(folder), str(output), settings, follow_seconds=0.2, stop=stop, log=lines.append
-        )
-        try:
-            wait_until(lambda: bool(lines), run)
-            (folder / "a.parquet").write_bytes(whole.read_bytes())
-            wait_until(lambda: told(output).get("rows") == 1, run)
-        finally:
-            stop.set()
-        assert run.result(PATIENCE).outcomes() == {"annotated": 1}
+    with following(spark, folder, output, settings, log=lines.append) as run:
+        wait_until(lambda: bool(lines), run)
+        (folder / "a.parquet").write_bytes(whole.read_bytes())
+        wait_until(lambda: told(output).get("rows") == 1, run)
+    assert run.result(PATIENCE).outcomes() == {"annotated": 1}
     assert "none of 1 of its files can be read as parquet" in lines[0]
     (folder / "a.parquet").write_bytes(whole.read_bytes()[:100])
     os.utime(folder / "a.parquet", (0, 0))  # nobody is writing it any more

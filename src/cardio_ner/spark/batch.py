@@ -15,7 +15,6 @@ Contract
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial, reduce
@@ -28,7 +27,13 @@ from cardio_ner.spark.account import BatchAccount, account_of
 from cardio_ner.spark.annotation import annotate_rows
 from cardio_ner.spark.at_once import at_once
 from cardio_ner.spark.counts import Counts
-from cardio_ner.spark.failures import UnequalReaders, find_unreadable, raise_if_hopeless, unequal_files
+from cardio_ner.spark.failures import (
+    UnequalReaders,
+    find_unreadable,
+    is_no_files_fault,
+    raise_if_hopeless,
+    unequal_files,
+)
 from cardio_ner.spark.hadoop import File, literal, read_text, remove, write_text
 from cardio_ner.spark.job import Job, Pieces
 from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
@@ -45,11 +50,6 @@ from cardio_ner.spark.tables import (
 )
 
 MAX_ATTEMPTS = 4
-NOT_A_FILES_FAULT = (
-    r"Access(Control|Denied)|Auth|Token|Connect|Socket|Timeout|UnknownHost|NoRoute|Remote|Standby|SSL|S3|Sdk|Aws|Abfs|"
-    r"BlockMissing"
-)
-"""What names of errors have in them that speak of credentials, networks and stores."""
 ROW_BYTES = 2048
 """What a row is taken for where a file (compressed) or a table (unknown) says less: a short note."""
 
@@ -121,8 +121,7 @@ def _quarantined(job: Job, files: Sequence[File], counts: Counts) -> DataFrame:
 
 def _check_files(job: Job, batch_id: str, error_types: Sequence[str], n_files: int) -> None:
     """Raises FailureError where so many files cannot be read that the cause is not in them."""
-    not_theirs = all(re.search(NOT_A_FILES_FAULT, name) for name in error_types)
-    allowed = job.settings.files_allowed(n_files, not_theirs=not_theirs)
+    allowed = job.settings.files_allowed(n_files, not_theirs=all(map(is_no_files_fault, error_types)))
     if len(error_types) > allowed:
         raise FailureError(
             f"batch {batch_id}: {len(error_types)} of {n_files} files could not be read "

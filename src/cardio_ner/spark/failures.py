@@ -18,6 +18,11 @@ from cardio_ner.spark.source import FileSource, Source
 from cardio_ner.spark.spark_error import SPARK_ERRORS, SparkError, name_of
 
 _OWN_ERROR = re.compile(r"^cardio_ner\.errors\.((?:CheckpointError|ConfigError|DeviceError): .+)$", re.MULTILINE)
+_NO_FILES_FAULT = re.compile(
+    r"Access(Control|Denied)|Auth|Token|Connect|Socket|Timeout|UnknownHost|NoRoute|Remote|Standby|SSL|S3|Sdk|Aws|Abfs|"
+    r"BlockMissing"
+)
+"""What names of errors have in them that speak of credentials, networks and stores."""
 FILE_IS_GONE = "PATH_NOT_FOUND"
 
 
@@ -36,6 +41,11 @@ def raise_if_hopeless(error: SparkError) -> None:
         raise error
     if own := _OWN_ERROR.search(str(error)):
         raise RunError(own[1]) from None
+
+
+def is_no_files_fault(error_type: str) -> bool:
+    """Does the error's name speak of credentials, the network or the store? The file may be sound then."""
+    return bool(_NO_FILES_FAULT.search(error_type))
 
 
 def find_unreadable(source: Source, files: Sequence[File]) -> Counts:
