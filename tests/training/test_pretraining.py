@@ -1,5 +1,6 @@
 """The real pre-training run on tiny texts and a tiny encoder: it learns, resumes, and leaves what fine-tuning takes."""
 
+import gzip
 import json
 import shutil
 import subprocess
@@ -220,6 +221,20 @@ def test_another_tokenizer_does_not_go_on_in_the_folder(
     shutil.rmtree(stopped.output / "encoder")
     with pytest.raises(ConfigError, match=r"the tokenizer of the start, whose vocabulary .*, has changed since: give"):
         pretrain(stopped, data=text_data)
+
+
+def test_other_texts_do_not_go_on_in_the_folder(
+    finished: PretrainingRecipe, text_data: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finished.output, tmp_path / "run")
+    data = shutil.copytree(text_data, tmp_path / "data")
+    stopped = finished.model_copy(update={"output": tmp_path / "run"})
+    shutil.rmtree(stopped.output / "encoder")
+    with gzip.open(data / "text/notes.it.jsonl.gz", "at", encoding="utf-8") as file:
+        file.write(f"{json.dumps({'lang': 'it', 'text': 'Terapia con apixaban. ' * 50})}\n")
+    with pytest.raises(ConfigError, match="what the texts hold has changed since: give another output"):
+        pretrain(stopped, data=data)
+    assert pretrain(stopped, data=text_data) == stopped.output / "encoder", "with the texts of then it goes on"
 
 
 def test_a_base_that_is_no_bert_with_wordpieces_is_refused(

@@ -4,8 +4,8 @@ Contract
 - `pretrain(recipe)` leaves `output/encoder` (fp16 safetensors with the head for masked words, tokenizer,
   `pretraining.json`, `history.json`). `output/history.json` holds the curves as they grow, and `output/curves.svg`
   shows them: the loss on what is learnt, and per language loss and accuracy of hidden words in held-out texts.
-- An output folder belongs to one recipe: going on in it with another, or with another tokenizer, raises ConfigError
-  that names what differs.
+- An output folder belongs to one recipe: going on in it with another, or with another tokenizer or other texts,
+  raises ConfigError that names what differs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ from cardio_training.saving import (
 from cardio_training.starting import MANIFEST, START_KEYS, start_encoder
 
 TOKENIZER = "the tokenizer of the start, whose vocabulary is learnt from the texts,"
-"""How it is called where it has changed."""
+TEXTS = "what the texts hold"
+"""What a run reads, as it is called where it has changed."""
 STEPS_PER_LOG = 20
 RUN_KEYS = START_KEYS | {
     "held_out_share", "row_tokens", "batch_rows", "tokens", "masking", "learning_rate", "warmup_share", "decay_share",
@@ -62,9 +63,11 @@ def pretrain(recipe: PretrainingRecipe, *, data: Path | None = None) -> Path:
     tokenizer = fast_tokenizer(start)
     read = {TOKENIZER: digest_of(tokenizer)}
     check_same_recipe(recipe, begun, RUN_KEYS, read)
+    texts = pack_texts(recipe, tokenizer, data, recipe.output / "tokens")
+    read |= {TEXTS: texts.sha256}
+    check_same_recipe(recipe, begun, RUN_KEYS, read)
     keep_recipe(recipe, begun, read)
     set_seed(recipe.seed)
-    texts = pack_texts(recipe, tokenizer, data, recipe.output / "tokens")
     resumed = last_whole_checkpoint(state)
     trainer = _trainer(recipe, _model_to_train(start), tokenizer, texts, score_first=resumed is None)
     trainer.train(resume_from_checkpoint=resumed)
