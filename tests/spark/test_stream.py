@@ -245,6 +245,41 @@ def test_a_new_checkpoint_of_one_language_annotates_it_again_though_another_keep
     assert {row.doc_id: row.status for row in newest} == {"es": "annotated", "en": "unchanged"}
 
 
+def test_who_goes_back_to_an_earlier_checkpoint_or_language_has_the_tables_go_back(
+    run: Any, folder: Path, tmp_path: Path, hub_checkpoint: Path
+) -> None:
+    def current() -> list[tuple[Any, ...]]:
+        ask = "SELECT doc_id, language, n_chars, model_id FROM documents_current ORDER BY doc_id"
+        mentions = "SELECT doc_id, start_offset, entity_type FROM spans_current ORDER BY ALL"
+        tables = open_tables(tmp_path / "out")
+        return tables.execute(ask).fetchall() + tables.execute(mentions).fetchall()
+
+    write(folder / "a.jsonl", ["x", "y"], age=90)
+    run()
+    before = current()
+    new = {"es": str(hub_checkpoint)}
+    write(folder / "b.jsonl", ["x"], text="Otro.", age=60)  # read first by the new one
+    assert run(checkpoints=new).outcomes() == {"annotated": 3}
+    assert run().outcomes() == {"unchanged": 2, "annotated": 1}
+    after = current()
+    assert after[0][2] == len("Otro. Nota x."), "the newer text stays the current one"
+    assert [row for row in after if row[0] == "y"] == [row for row in before if row[0] == "y"]
+    assert run(language="it").outcomes() == {"annotated": 3}
+    assert run().outcomes() == {"unchanged": 3}
+    assert current() == after
+    assert run().outcomes() == {}
+
+
+def test_two_texts_of_one_file_are_each_read_once_though_runs_take_turns(run: Any, folder: Path) -> None:
+    row = {"doc_id": "x", "letter_id": "x-letter", "text": TEXT, "letter": f"{TEXT} Atentamente."}
+    (folder / "a.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    letters = {"id_column": "letter_id", "text_column": "letter"}
+    assert run(language="es").outcomes() == {"annotated": 1}
+    assert run(language="es", **letters).outcomes() == {"annotated": 1}
+    assert run(language="es").outcomes() == {}
+    assert run(language="es", **letters).outcomes() == {}
+
+
 def test_a_document_delivered_again_is_unchanged_and_points_to_its_mentions(
     spark: SparkSession, run: Any, folder: Path, tmp_path: Path
 ) -> None:

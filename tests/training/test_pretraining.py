@@ -223,9 +223,7 @@ def test_another_tokenizer_does_not_go_on_in_the_folder(
         pretrain(stopped, data=text_data)
 
 
-def test_other_texts_do_not_go_on_in_the_folder(
-    finished: PretrainingRecipe, text_data: Path, tmp_path: Path
-) -> None:
+def test_other_texts_do_not_go_on_in_the_folder(finished: PretrainingRecipe, text_data: Path, tmp_path: Path) -> None:
     shutil.copytree(finished.output, tmp_path / "run")
     data = shutil.copytree(text_data, tmp_path / "data")
     stopped = finished.model_copy(update={"output": tmp_path / "run"})

@@ -28,6 +28,7 @@ class Job:
     settings: Settings
     models: dict[str, Model]
     stream: str
+    family: str
     log: Callable[[str], None]
     before_commit: Callable[[], None]
     """Called before anything is put in place; raises if this run must not write any more."""

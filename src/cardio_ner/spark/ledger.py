@@ -1,8 +1,9 @@
 """The ledger: which files the tables hold, at which size and time. It decides what is left to do.
 
 Contract: a file is done where a committed batch of the same stream (same input, checkpoints and settings) has it with
-the size and time that it has now. So a lost streaming checkpoint costs nothing, a file overwritten in place is read
-again, and a file that Spark's listing passes over is found.
+the size and time that it has now, and no other stream of the family has read it since. So a lost streaming checkpoint
+costs nothing, a file overwritten in place is read again, a file that Spark's listing passes over is found, and who goes
+back to an earlier checkpoint, or to settings of before, has the tables go back too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pyspark.sql import functions as F
 from cardio_ner.spark.hadoop import File, folders_in, literal, remove
 from cardio_ner.spark.tables import is_batch, read_inputs, remove_staging
 
+SINCE_THEN = (-1, -1)
+"""Size and time of no file: of one that another stream of the family has read since."""
 MAX_FILES = 20_000
 """Files of one batch, at most: the driver holds their paths, and Spark's plan does."""
 
@@ -25,16 +28,20 @@ class Ledger:
     """The files of one stream that are done."""
 
     seen: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Path → (n_bytes, modified_ms) when it was last read."""
+    """Path → (n_bytes, modified_ms) when it was last read, or SINCE_THEN."""
 
     @classmethod
-    def read(cls, spark: SparkSession, output: str, stream: str) -> Ledger:
-        """What the tables hold of a stream."""
+    def read(cls, spark: SparkSession, output: str, stream: str, family: str) -> Ledger:
+        """What the tables hold of a stream, as others of its family left it."""
         if not folders_in(spark, f"{output}/inputs"):
             return cls()  # a first run: no need to ask Spark
-        rows = read_inputs(spark, output).where(F.col("stream") == stream)
-        latest = rows.groupBy("path").agg(F.max_by(F.struct("n_bytes", "modified_ms"), "read_at").alias("file"))
-        return cls({row.path: (row.file.n_bytes, row.file.modified_ms) for row in latest.toLocalIterator()})
+        own = F.col("stream") == stream
+        rows = read_inputs(spark, output).where(own | (F.col("family") == family)).withColumn("own", own)
+        latest = F.max_by(F.struct("own", "n_bytes", "modified_ms"), "read_at").alias("file")
+        files = rows.groupBy("path").agg(latest, F.max("own").alias("own")).where("own").select("path", "file.*")
+        return cls(
+            {row.path: (row.n_bytes, row.modified_ms) if row.own else SINCE_THEN for row in files.toLocalIterator()}
+        )
 
     def left(self, files: Iterable[File]) -> list[File]:
         """The files that are not done, oldest first."""

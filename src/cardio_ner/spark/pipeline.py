@@ -32,7 +32,7 @@ from cardio_ner.spark.ledger import Ledger, sweep
 from cardio_ner.spark.lock import output_lock
 from cardio_ner.spark.progress import Meter
 from cardio_ner.spark.running import Running
-from cardio_ner.spark.settings import Model, Settings, open_models, stream_of
+from cardio_ner.spark.settings import Model, Settings, family_of, open_models, stream_of
 from cardio_ner.spark.source import FileSource, Source, open_source, open_table
 from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 from cardio_ner.spark.stopping import Stopped, WatchedLedger, stream_stops
@@ -68,18 +68,19 @@ def annotate(
     output = output_folder(spark, output)
     _check_output(spark, source, output)
     _make(spark, output)
-    stream = stream_of(source.name, settings, models)
+    stream, family = stream_of(source.name, settings, models), family_of(source.name, source.settings)
     with output_lock(spark, output) as lock:
         facts = _facts(source, output, stream, models)
         run = Running(spark, output, lock, facts, database, started=started, clock=clock)
         run.register()  # a database that cannot be had is known before any work, and run.json stays as it was
         with run.told_if_it_fails():
-            seen = _begin(run, stream)
+            seen = _begin(run, stream, family)
             tell = run.tell_and_register if follow_seconds else run.tell
             ledger = WatchedLedger(seen.seen, stop, tell)
             left = seen.left(source.listing())
             with Meter(spark, source.n_bytes(left)) as meter:
-                job = Job(spark, source, output, source.settings, models, stream, log, lock.check, meter, run.batches)
+                told = (models, stream, family, log, lock.check, meter, run.batches)
+                job = Job(spark, source, output, source.settings, *told)
                 _run(job, ledger, left, follow_seconds=follow_seconds, retry=retry)
             run.register()
             return run.tell("stopped" if ledger.stop.is_set() else "done")
@@ -102,13 +103,13 @@ def _opened(
         said, stopped = True, wait()
 
 
-def _begin(run: Running, stream: str) -> Ledger:
+def _begin(run: Running, stream: str, family: str) -> Ledger:
     """Leave no trace of runs that were killed, and say what is done already."""
     run.tell()
     if recover(run.spark, run.output):
         run.register()  # what it had before has gone
     sweep(run.spark, run.output)
-    return Ledger.read(run.spark, run.output, stream)
+    return Ledger.read(run.spark, run.output, stream, family)
 
 
 def _run(job: Job, ledger: WatchedLedger, left: Sequence[File], *, follow_seconds: float | None, retry: bool) -> None:

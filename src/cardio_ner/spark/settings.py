@@ -180,6 +180,12 @@ def stream_of(input_name: str, settings: Settings, models: dict[str, Model]) -> 
     return digest_of([input_name, told, ids])
 
 
+def family_of(input_name: str, settings: Settings) -> str:
+    """12 hexadecimal digits: the same input, identifiers and texts, the same family, whatever the checkpoints and
+    languages. Of the streams of a family the last one to read a record has the say."""
+    return digest_of([input_name, settings.id_column, settings.text_column])
+
+
 def digest_of(value: Any) -> str:
     """12 hexadecimal digits of a JSON value."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
