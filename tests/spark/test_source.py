@@ -619,6 +619,21 @@ def test_a_partition_that_lies_elsewhere_is_read_and_partitions_keep_their_type(
     assert sorted((row.doc_id, row.ward) for row in rows) == [("a", "04"), ("b", "9B")]
 
 
+@pytest.mark.parametrize("its_type", ["double", "float"])
+def test_identifiers_that_pandas_made_floating_numbers_are_integers_again(
+    spark: SparkSession, tmp_path: Path, its_type: str
+) -> None:
+    """As it does with a column of integers of which one is null."""
+    numbers = [12345680.0, -7.0, 0.0, 2.5, 1e20, float("nan"), None]
+    rows = spark.createDataFrame([(number, "Fiebre") for number in numbers], f"doc_id {its_type}, text string")
+    rows.coalesce(1).write.parquet(str(tmp_path / "in"))
+    gated = read_rows(spark, str(tmp_path / "in"), Settings()).collect()
+    ids = [(row.doc_id, row.reason) for row in gated]
+    assert ids[:4] == [("12345680", None), ("-7", None), ("0", None), ("2.5", None)]
+    assert float(ids[4][0]) == pytest.approx(1e20)
+    assert ids[5:] == [(None, "null_id")] * 2
+
+
 def test_a_partition_that_was_dropped_is_not_read_though_its_files_stay(
     spark: SparkSession, tmp_path: Path, tables: str
 ) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, StringType
+from pyspark.sql.types import BinaryType, DoubleType, FloatType, StringType
 
 from cardio_ner.document import UNDETERMINED
 from cardio_ner.language import CODE, THREE_LETTERS
@@ -22,6 +22,8 @@ from cardio_ner.spark.settings import Settings
 
 NOT_BLANK = r"[^\s\p{Z}\x{FEFF}\x{200B}]"
 """What a text must hold one of, as Java's regular expressions say it."""
+EXACT = float(2**53)
+"""Above it not every integer is a floating number."""
 _AROUND = r"^[\s\p{Z}\p{Cc}]+|[\s\p{Z}\p{Cc}]+$"
 
 
@@ -29,7 +31,7 @@ def gate(raw: DataFrame, settings: Settings) -> DataFrame:
     """Rows of any source → doc_id, language, reason, error_type, n_chars, text_sha256, source_file, source_modified_at,
     kept columns, text."""
     text = _as_string(raw, settings.text_column, settings.encoding)
-    doc_id = _as_string(raw, settings.id_column, settings.encoding)
+    doc_id = _identifier(raw, settings)
     named = raw.select(
         F.make_valid_utf8(doc_id).alias("doc_id"),
         _language(raw, settings).alias("language"),
@@ -50,6 +52,17 @@ def _as_string(raw: DataFrame, name: str, encoding: str | None) -> Column:
     column = F.col(quoted(name))
     is_bytes = isinstance(raw.schema[name].dataType, BinaryType)
     return decoded(column, encoding) if is_bytes else column.cast("string")
+
+
+def _identifier(raw: DataFrame, settings: Settings) -> Column:
+    """The identifiers as text. Of floating numbers (what pandas makes of integers of which one is null) whole ones are
+    told as integers: 12345678, not 1.2345678E7, which no other table has."""
+    text = _as_string(raw, settings.id_column, settings.encoding)
+    if not isinstance(raw.schema[settings.id_column].dataType, FloatType | DoubleType):
+        return text
+    number = F.col(quoted(settings.id_column)).cast("double")
+    is_whole = (F.rint(number) == number) & (F.abs(number) <= EXACT)
+    return F.when(is_whole, number.try_cast("bigint").cast("string")).when(~F.isnan(number), text)
 
 
 def _given_reason(raw: DataFrame, doc_id: Column, text: Column) -> Column:
