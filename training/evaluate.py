@@ -118,9 +118,16 @@ def _languages(opened: Checkpoint, asked: list[str] | None, texts: Path | None) 
 def _held_out(
     opened: Checkpoint, language: str, fold: int, data: Path | None
 ) -> tuple[tuple[Document, ...], tuple[str, ...]]:
-    """The documents of a fold, and the types to score: those that were looked for in them."""
+    """The documents of a fold, and the types to score: those that were looked for in them. Raises ConfigError where the
+    fold has none of the language."""
     corpus = read_multicardioner(data_folder(data), language)
-    return corpus.fold(fold)[1], tuple(name for name in opened.scheme.entity_types if name in corpus.annotated)
+    documents = corpus.fold(fold)[1]
+    if not documents:
+        raise ConfigError(
+            f"fold {fold} of cardioccc_dev has no document in {language}: expected some; give another --fold, or the "
+            "other languages with --language"
+        )
+    return documents, tuple(name for name in opened.scheme.entity_types if name in corpus.annotated)
 
 
 def _called(opened: Checkpoint, fold: int, written: Path | None) -> str:

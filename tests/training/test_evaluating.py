@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import evaluate
 from cardio_ner.checkpoint import MANIFEST
 from cardio_ner.corpus.brat import write_brat
 from cardio_ner.document import DISEASE, Document, Span
+from cardio_training.judging import score_checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LEARNT = "documents that it has learnt, or may have"
@@ -47,6 +49,32 @@ def test_a_fold_that_was_learnt_is_called_so(
     assert {(score["language"], score["entity_type"]) for score in written["scores"]} == {
         ("es", "DISEASE"), ("es", "MEDICATION"), ("en", "MEDICATION"), ("it", "MEDICATION"),
     }  # fmt: skip
+
+
+@pytest.fixture
+def uneven_data(official_data: Path, tmp_path: Path) -> Path:
+    """The corpus without the Italian documents of fold 0."""
+    data = Path(shutil.copytree(official_data, tmp_path / "data"))
+    for name in ("case006", "case011"):
+        for file in (data / "multicardioner/track2/cardioccc_dev/it/brat").glob(f"{name}.*"):
+            file.unlink()
+    return data
+
+
+def test_a_language_without_a_document_in_the_fold_has_no_score(checkpoint_copy: Path, uneven_data: Path) -> None:
+    assert set(score_checkpoint(checkpoint_copy, 0, uneven_data)) == {"es/DISEASE", "es/MEDICATION", "en/MEDICATION"}
+    assert set(score_checkpoint(checkpoint_copy, 1, uneven_data)) > {"it/MEDICATION"}
+
+
+def test_a_fold_without_a_document_in_a_language_is_not_scored_in_it(
+    checkpoint_copy: Path, uneven_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for languages in (None, ["it"]):
+        with pytest.raises(SystemExit, match="2"):
+            scored(checkpoint_copy, tmp_path / "scores.json", capsys, data=uneven_data, language=languages)
+        assert "fold 0 of cardioccc_dev has no document in it: expected some; give an" in capsys.readouterr().err
+    _, written = scored(checkpoint_copy, tmp_path / "scores.json", capsys, data=uneven_data, language=["en"])
+    assert [score["language"] for score in written["scores"]] == ["en"]
 
 
 def test_a_model_that_names_no_language_needs_one(
