@@ -11,22 +11,26 @@ import pytest
 import evaluate
 from cardio_ner.checkpoint import MANIFEST
 from cardio_ner.corpus.brat import write_brat
-from cardio_ner.document import DISEASE, Document, Span
+from cardio_ner.document import DISEASE, MEDICATION, Document, Span
 from cardio_training.judging import score_checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LEARNT = "documents that it has learnt, or may have"
 
 
+def asked() -> dict[str, object]:
+    """The command's options where nobody gives any."""
+    return {
+        "language": None, "fold": 0, "data": None, "brat": None, "written": None, "boundaries": None, "tidied": None,
+        "device": "cpu", "precision": "fp32", "by_shape": False,
+    }  # fmt: skip
+
+
 def scored(
     checkpoint: Path, json_file: Path, capsys: pytest.CaptureFixture[str], **options: object
 ) -> tuple[str, dict]:
     """What the command prints, and what it writes."""
-    asked = {
-        "language": None, "fold": 0, "data": None, "brat": None, "written": None, "boundaries": None, "tidied": None,
-        "device": "cpu", "precision": "fp32", "by_shape": False,
-    }  # fmt: skip
-    evaluate.main(str(checkpoint), **(asked | options), json_file=json_file)
+    evaluate.main(str(checkpoint), **(asked() | options), json_file=json_file)
     return " ".join(capsys.readouterr().out.split()), json.loads(json_file.read_text(encoding="utf-8"))
 
 
@@ -96,6 +100,19 @@ def test_a_brat_folder_is_scored_in_one_language(
     printed, written = scored(two_group_checkpoint, tmp_path / "scores.json", capsys, **options)
     assert [score["language"] for score in written["scores"]] == ["es", "es"]
     assert LEARNT not in printed
+
+
+def test_a_type_that_gold_lacks_or_calls_differently_is_warned_of(
+    two_group_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"brat": tmp_path / "brat", "language": ["es"]}
+    for types, lone in (([DISEASE, MEDICATION], []), ([DISEASE, "DRUG"], [MEDICATION]), ([], [])):
+        spans = [Span(9 * place, 9 * place + 8, name) for place, name in enumerate(types)]
+        write_brat([Document("a", "es", "aspirina heparina").with_spans(spans)], tmp_path / "brat")
+        evaluate.main(str(two_group_checkpoint), **(asked() | options), json_file=None)
+        told = capsys.readouterr().err
+        assert [name for name in (DISEASE, MEDICATION) if f"warning: type {name}: gold has no mention" in told] == lone
+        assert not lone or "its types are DISEASE, DRUG" in told
 
 
 def test_scores_that_could_not_be_written_are_not_taken(
