@@ -496,6 +496,18 @@ def test_a_type_that_no_corpus_annotates_is_refused_before_anything_is_trained(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_corpus_that_leaves_nothing_to_learn_is_refused_before_anything_is_trained(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(official_data, tmp_path / "data"))
+    for file in (data / "multicardioner").rglob("cardioccc_dev/**/case*"):
+        if file.stem != "case006":
+            file.unlink()
+    with pytest.raises(ConfigError, match="no document with a text is left to learn from"):
+        train(recipe_of(tmp_path / "run", hub_checkpoint, train_weight=0), data=data)
+    assert not (tmp_path / "run").exists()
+
+
 def test_windows_longer_than_the_base_has_positions_are_refused(
     hub_checkpoint: Path, official_data: Path, tmp_path: Path
 ) -> None:
