@@ -13,7 +13,7 @@ from rich import box
 from rich.console import Console
 
 from cardio_ner.corpus.multicardioner import data_folder, read_multicardioner
-from cardio_ner.errors import errors_as_exit
+from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_training.comparing import as_comparison, as_picture, group_runs, words_per_second
 from cardio_training.pictures import draw_comparison
 
@@ -32,6 +32,8 @@ def main(
         if plot is not None:  # before the speed, which takes minutes
             draw_comparison(as_picture(rows), plot)
         texts = read_multicardioner(data_folder(data), language).fold(0)[1]
+        if not texts:
+            raise ConfigError(f"fold 0 of cardioccc_dev has no document in {language}: give another --language")
         table = as_comparison(rows, words_per_second(rows, texts, rounds=rounds))
     if markdown:
         table.box = box.MARKDOWN

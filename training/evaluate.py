@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from rich.console import Console
 from cardio_ner.checkpoint import Boundaries, Checkpoint
 from cardio_ner.corpus.brat import read_brat
 from cardio_ner.corpus.multicardioner import N_FOLDS, data_folder, read_multicardioner
+from cardio_ner.corpus.standoff import OFFICIAL_LABELS
 from cardio_ner.document import Document
 from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_ner.tagger import Tagger
@@ -68,6 +70,8 @@ def main(
             gold, types = _gold(opened, code, fold, data=data, brat=brat, written=written)
             found = list(tagger.tag(gold))
             scores += score_documents(tagger, gold, found, types)
+            for line in _lone_types(gold, types) if brat is not None else ():
+                typer.echo(f"warning: {line}", err=True)
             for name in types if by_shape else ():
                 console.print(mistakes_table(gold, found, name))
     where = str(brat) if brat is not None else _called(opened, fold, written)
@@ -86,6 +90,19 @@ def _gold(
     if brat is not None:
         return tuple(read_brat(brat, language=language)), opened.scheme.entity_types
     return _notes(opened, language, fold, written) if written else _held_out(opened, language, fold, data)
+
+
+def _lone_types(gold: Sequence[Document], types: Sequence[str]) -> Iterator[str]:
+    """Of each type that is scored and that gold lacks, though it has mentions of others: a line that says so. Nobody
+    may have looked for it, or gold may call it differently: what is found of it counts as wrong."""
+    there = {span.entity_type for document in gold for span in document.spans}
+    for name in types:
+        if there and name not in there:
+            yield (
+                f"type {name}: gold has no mention of it, its types are {', '.join(sorted(there))}: its score says "
+                f"nothing if nobody looked for it; expected the checkpoint's names, {', '.join(types)} (or "
+                f"{', '.join(OFFICIAL_LABELS)}, which are read as ours)"
+            )
 
 
 def _notes(opened: Checkpoint, language: str, fold: int, written: Path) -> tuple[tuple[Document, ...], tuple[str, ...]]:
@@ -118,9 +135,16 @@ def _languages(opened: Checkpoint, asked: list[str] | None, texts: Path | None) 
 def _held_out(
     opened: Checkpoint, language: str, fold: int, data: Path | None
 ) -> tuple[tuple[Document, ...], tuple[str, ...]]:
-    """The documents of a fold, and the types to score: those that were looked for in them."""
+    """The documents of a fold, and the types to score: those that were looked for in them. Raises ConfigError where the
+    fold has none of the language."""
     corpus = read_multicardioner(data_folder(data), language)
-    return corpus.fold(fold)[1], tuple(name for name in opened.scheme.entity_types if name in corpus.annotated)
+    documents = corpus.fold(fold)[1]
+    if not documents:
+        raise ConfigError(
+            f"fold {fold} of cardioccc_dev has no document in {language}: expected some; give another --fold, or the "
+            "other languages with --language"
+        )
+    return documents, tuple(name for name in opened.scheme.entity_types if name in corpus.annotated)
 
 
 def _called(opened: Checkpoint, fold: int, written: Path | None) -> str:

@@ -63,6 +63,16 @@ def test_folds_hold_the_same_names_in_all_languages(official_data: Path) -> None
         assert len({tuple(d.doc_id for d in corpus.fold(fold)[1]) for corpus in corpora}) == 1
 
 
+def test_a_document_is_held_out_once_though_its_suffix_is_written_in_capitals_in_one_language(spoilt: Path) -> None:
+    whole = read_multicardioner(spoilt, "es")
+    file = spoilt / "multicardioner/track2/cardioccc_dev/en/brat/case006.txt"
+    file.rename(file.with_suffix(".TXT"))
+    for language in LANGUAGES:
+        corpus = read_multicardioner(spoilt, language)
+        for fold in range(N_FOLDS):
+            assert [d.doc_id for d in corpus.fold(fold)[1]] == [d.doc_id for d in whole.fold(fold)[1]]
+
+
 def test_a_translation_that_is_missing_moves_no_other_document_to_another_fold(spoilt: Path) -> None:
     whole = read_multicardioner(spoilt, "es")
     folder = spoilt / "multicardioner" / "track2" / "cardioccc_dev" / "en" / "brat"

@@ -110,6 +110,18 @@ def test_a_mention_over_tabs_and_line_breaks_is_quoted_with_spaces_and_read_back
     assert read(tmp_path / "mentions.tsv", tmp_path) == [document]
 
 
+def test_texts_are_those_that_a_brat_folder_has(tmp_path: Path) -> None:
+    (tmp_path / "a.TXT").write_bytes(b"infarto")
+    (tmp_path / "._a.txt").write_bytes(b"\x00\x05\x16\x07\xff")  # what a Mac leaves beside it
+    (tmp_path / "mentions.tsv").write_text(f"{HEADER}a\tT1\tENFERMEDAD\t0\t7\tinfarto\n", encoding="utf-8")
+    assert read(tmp_path / "mentions.tsv", tmp_path) == [
+        Document("a", "es", "infarto").with_spans([Span(0, 7, DISEASE)])
+    ]
+    (tmp_path / "a.txt").write_bytes(b"infarto")
+    with pytest.raises(CorpusError, match="expected one file of this name"):
+        read(tmp_path / "mentions.tsv", tmp_path)
+
+
 def test_official_labels_are_written_as_the_official_table_has_them(tmp_path: Path) -> None:
     spans = [Span(0, 7, DISEASE), Span(8, 16, MEDICATION), Span(17, 22, "SYMPTOM")]
     document = Document("a", "es", "infarto aspirina dolor").with_spans(spans)

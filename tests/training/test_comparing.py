@@ -96,6 +96,20 @@ def test_a_run_without_scores_cannot_be_compared(finished: Any) -> None:
         group_runs([finished("a", None)])
 
 
+def test_a_run_whose_fold_lacks_a_language_counts_in_the_other_tasks_of_its_row(finished: Any) -> None:
+    runs = [finished("a", 0.5), finished("b", 0.7, held_out_fold=1)]
+    file = runs[1] / "checkpoint" / MANIFEST
+    told = json.loads(file.read_text(encoding="utf-8"))
+    told["dev_scores"]["strict_f1"]["it/MEDICATION"] = 0.25
+    file.write_text(json.dumps(told), encoding="utf-8")
+    for order in (runs, runs[::-1]):
+        (row,) = group_runs(order)
+        assert {task: sorted(values) for task, values in row.f1.items()} == {
+            "es/DISEASE": [0.5, 0.7],
+            "it/MEDICATION": [0.25],
+        }
+
+
 class Slow:
     """Stands in for a Tagger: takes so many seconds for each round, by a clock of its own."""
 
@@ -132,3 +146,15 @@ def test_the_command_prints_a_markdown_table_and_draws_the_rows(
         "base encoder", "folds", "seeds", "es/DISEASE", "words/s",
     ]  # fmt: skip
     assert any(line.startswith("| old ") and "50.00" in line for line in printed)
+
+
+def test_the_speed_is_not_measured_on_a_fold_without_a_text_of_the_language(
+    finished: Any, official_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = Path(shutil.copytree(official_data, tmp_path / "data"))
+    for name in ("case006", "case011"):
+        for file in (data / "multicardioner/track2/cardioccc_dev/it/brat").glob(f"{name}.*"):
+            file.unlink()
+    with pytest.raises(SystemExit, match="2"):
+        main([finished("a", 0.5)], data=data, language="it", rounds=1, plot=None, markdown=False)
+    assert "fold 0 of cardioccc_dev has no document in it: give another --language" in capsys.readouterr().err

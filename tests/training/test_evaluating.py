@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,21 +11,26 @@ import pytest
 import evaluate
 from cardio_ner.checkpoint import MANIFEST
 from cardio_ner.corpus.brat import write_brat
-from cardio_ner.document import DISEASE, Document, Span
+from cardio_ner.document import DISEASE, MEDICATION, Document, Span
+from cardio_training.judging import score_checkpoint
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LEARNT = "documents that it has learnt, or may have"
+
+
+def asked() -> dict[str, object]:
+    """The command's options where nobody gives any."""
+    return {
+        "language": None, "fold": 0, "data": None, "brat": None, "written": None, "boundaries": None, "tidied": None,
+        "device": "cpu", "precision": "fp32", "by_shape": False,
+    }  # fmt: skip
 
 
 def scored(
     checkpoint: Path, json_file: Path, capsys: pytest.CaptureFixture[str], **options: object
 ) -> tuple[str, dict]:
     """What the command prints, and what it writes."""
-    asked = {
-        "language": None, "fold": 0, "data": None, "brat": None, "written": None, "boundaries": None, "tidied": None,
-        "device": "cpu", "precision": "fp32", "by_shape": False,
-    }  # fmt: skip
-    evaluate.main(str(checkpoint), **(asked | options), json_file=json_file)
+    evaluate.main(str(checkpoint), **(asked() | options), json_file=json_file)
     return " ".join(capsys.readouterr().out.split()), json.loads(json_file.read_text(encoding="utf-8"))
 
 
@@ -49,6 +55,32 @@ def test_a_fold_that_was_learnt_is_called_so(
     }  # fmt: skip
 
 
+@pytest.fixture
+def uneven_data(official_data: Path, tmp_path: Path) -> Path:
+    """The corpus without the Italian documents of fold 0."""
+    data = Path(shutil.copytree(official_data, tmp_path / "data"))
+    for name in ("case006", "case011"):
+        for file in (data / "multicardioner/track2/cardioccc_dev/it/brat").glob(f"{name}.*"):
+            file.unlink()
+    return data
+
+
+def test_a_language_without_a_document_in_the_fold_has_no_score(checkpoint_copy: Path, uneven_data: Path) -> None:
+    assert set(score_checkpoint(checkpoint_copy, 0, uneven_data)) == {"es/DISEASE", "es/MEDICATION", "en/MEDICATION"}
+    assert set(score_checkpoint(checkpoint_copy, 1, uneven_data)) > {"it/MEDICATION"}
+
+
+def test_a_fold_without_a_document_in_a_language_is_not_scored_in_it(
+    checkpoint_copy: Path, uneven_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for languages in (None, ["it"]):
+        with pytest.raises(SystemExit, match="2"):
+            scored(checkpoint_copy, tmp_path / "scores.json", capsys, data=uneven_data, language=languages)
+        assert "fold 0 of cardioccc_dev has no document in it: expected some; give an" in capsys.readouterr().err
+    _, written = scored(checkpoint_copy, tmp_path / "scores.json", capsys, data=uneven_data, language=["en"])
+    assert [score["language"] for score in written["scores"]] == ["en"]
+
+
 def test_a_model_that_names_no_language_needs_one(
     hub_checkpoint: Path, official_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -68,6 +100,19 @@ def test_a_brat_folder_is_scored_in_one_language(
     printed, written = scored(two_group_checkpoint, tmp_path / "scores.json", capsys, **options)
     assert [score["language"] for score in written["scores"]] == ["es", "es"]
     assert LEARNT not in printed
+
+
+def test_a_type_that_gold_lacks_or_calls_differently_is_warned_of(
+    two_group_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"brat": tmp_path / "brat", "language": ["es"]}
+    for types, lone in (([DISEASE, MEDICATION], []), ([DISEASE, "DRUG"], [MEDICATION]), ([], [])):
+        spans = [Span(9 * place, 9 * place + 8, name) for place, name in enumerate(types)]
+        write_brat([Document("a", "es", "aspirina heparina").with_spans(spans)], tmp_path / "brat")
+        evaluate.main(str(two_group_checkpoint), **(asked() | options), json_file=None)
+        told = capsys.readouterr().err
+        assert [name for name in (DISEASE, MEDICATION) if f"warning: type {name}: gold has no mention" in told] == lone
+        assert not lone or "its types are DISEASE, DRUG" in told
 
 
 def test_scores_that_could_not_be_written_are_not_taken(

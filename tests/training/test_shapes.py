@@ -30,7 +30,8 @@ def test_the_shape_of_a_mention(text: str, mention: str | None, shape: str) -> N
 
 def test_mistakes_are_counted_beside_the_gold_of_their_shape() -> None:
     text = "EPOC y HTA, fiebre; enalapril"
-    gold = Document("a", "es", text).with_spans([Span(0, 4, DISEASE), Span(7, 10, DISEASE), Span(20, 29, MEDICATION)])
+    spans = [Span(0, 4, DISEASE), Span(7, 10, DISEASE), Span(7, 10, DISEASE), Span(20, 29, MEDICATION)]
+    gold = Document("a", "es", text).with_spans(spans)  # one stands there twice, which scores count once
     found = gold.with_spans([Span(0, 4, DISEASE), Span(12, 18, DISEASE)])
     table = mistakes_table([gold], [found], DISEASE)
     assert [column.header for column in table.columns] == ["shape", "gold", "boundary", "missed", "spurious"]

@@ -166,16 +166,24 @@ def test_a_teacher_labels_texts_of_its_own_languages(
         soft_examples(recipe_of(tmp_path / "none", [spanish]), tokenizer, text_data)
 
 
-@pytest.mark.parametrize("recipe", [{"labelled": "words"}, {"merged": [{"labelled": "tokens"}, {"labelled": "words"}]}])
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"recipe": {"labelled": "words"}},
+        {"recipe": {"merged": [{"labelled": "tokens"}, {"labelled": "words"}]}},
+        {"recipe": {"labelled": "tokens", "epochs": 0}, "training_data": {"labelled": "words"}},
+        {"recipe": {}, "training_data": {"merged": [{"labelled": "words"}, {"labelled": "tokens"}]}},
+    ],
+)
 def test_of_a_teacher_that_learnt_words_first_tokens_those_alone_count(
     two_group_checkpoint: Path,
     second_teacher: Path,
     tokenizer: DocumentTokenizer,
     text_data: Path,
     tmp_path: Path,
-    recipe: dict[str, object],
+    told: dict[str, object],
 ) -> None:
-    of_words = changed(second_teacher, tmp_path / "words", recipe=recipe)
+    of_words = changed(second_teacher, tmp_path / "words", **told)
     labels = {}
     for name, teachers in {
         "both": [two_group_checkpoint, second_teacher],

@@ -1,16 +1,18 @@
 """Which documents are learnt, how often."""
 
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cardio_ner.corpus.multicardioner import read_multicardioner
-from cardio_ner.document import DISEASE, MEDICATION
+from cardio_ner.document import DISEASE, MEDICATION, Document
 from cardio_ner.errors import ConfigError
 from cardio_ner.tokenization import DocumentTokenizer
 from cardio_training.dataset import EncodingReport
 from cardio_training.recipe import Recipe
-from cardio_training.splits import Split, check_annotated, examples_of
+from cardio_training.splits import Split, check_annotated, check_documents, examples_of
 
 
 def recipe_of(**changes: object) -> Recipe:
@@ -70,6 +72,23 @@ def test_a_label_group_that_no_corpus_annotates_is_refused(
     taught = {"teachers": ["runs/teacher/checkpoint"], "unlabelled": {"text/notes.jsonl": 1}}
     check_annotated(recipe.model_copy(update=taught), splits)
     check_annotated(recipe.model_copy(update={"epochs": 0}), splits)
+
+
+def test_a_fold_that_holds_nothing_out_and_a_corpus_without_a_text_are_refused(official_data: Path) -> None:
+    whole = read_multicardioner(official_data, "es")
+    one = replace(whole, dev=whole.dev[:1], dev_names=whole.dev_names[:1])
+    blank = replace(whole, train=(Document("a", "es", " \n"),), dev=whole.dev[:1], dev_names=whole.dev_names[:1])
+    for corpus, changes, said in (
+        (one, {"held_out_fold": 1}, "held_out_fold 1: it has no document in es: expected some to score on"),
+        (one, {"train_weight": 0}, "languages es: no document with a text is left to learn from"),
+        (blank, {}, "languages es: no document with a text is left to learn from"),
+        (one, {}, None),
+        (one, {"held_out_fold": None, "train_weight": 0}, None),
+        (one, {"train_weight": 0, "epochs": 0}, None),
+    ):
+        recipe = recipe_of(**changes)
+        with pytest.raises(ConfigError, match=said) if said else nullcontext():
+            check_documents(recipe, [Split.of(corpus, recipe)])
 
 
 def test_a_label_group_that_one_of_the_languages_annotates_is_learnt(official_data: Path) -> None:

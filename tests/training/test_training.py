@@ -21,7 +21,7 @@ from cardio_training import run
 from cardio_training.building import build_model
 from cardio_training.curves import training_panels
 from cardio_training.dataset import IGNORED, documents_digest
-from cardio_training.provenance import check_fold_is_unseen, read_folds
+from cardio_training.provenance import check_fold_is_unseen, learnt_words_alone, read_folds
 from cardio_training.recipe import Recipe
 from cardio_training.run import train
 from cardio_training.starting import MANIFEST as PRETRAINING
@@ -396,10 +396,45 @@ def test_a_fold_whose_texts_the_encoder_has_read_is_warned_of(
 def test_new_heads_are_drawn_alike_whatever_the_seed(hub_checkpoint: Path, official_data: Path, tmp_path: Path) -> None:
     heads = []
     for seed in (1, 2):
-        recipe = recipe_of(tmp_path / str(seed), hub_checkpoint, epochs=0, held_out_fold=None, seed=seed)
-        heads.append(head_of(train(recipe, data=official_data)))
+        model, _ = build_model(recipe_of(tmp_path, hub_checkpoint, seed=seed), [], official_data)
+        heads.append(model.classifier.weight.data)
     assert torch.equal(*heads)
-    assert heads[0][:, :-1].std() > 0
+    assert heads[0].std() > 0
+
+
+def test_a_run_of_no_epochs_takes_what_its_base_has_learnt_and_nothing_else(
+    trained: Recipe, hub_checkpoint: Path, official_data: Path, tmp_path: Path
+) -> None:
+    taken = {"epochs": 0, "held_out_fold": None}
+    folder = trained.output / "checkpoint"
+    recipe = recipe_of(tmp_path / "one", folder, label_groups=[[MEDICATION]], **taken)
+    assert torch.equal(head_of(train(recipe, data=official_data)), head_of(folder)[3:])
+    for base, groups, there in (
+        (hub_checkpoint, [[DISEASE]], "none"),
+        (tmp_path / "one/checkpoint", [[MEDICATION], [DISEASE]], "MEDICATION"),
+        (folder, [[DISEASE, MEDICATION]], "DISEASE, MEDICATION"),
+    ):
+        lacking = recipe_of(tmp_path / "lacking", base, label_groups=groups, **taken)
+        with pytest.raises(
+            ConfigError, match=rf"no label group DISEASE.*: expected one .* \({there}\), or epochs above 0"
+        ):
+            train(lacking, data=official_data)
+    assert not (tmp_path / "lacking").exists()
+
+
+def test_a_run_of_no_epochs_on_words_first_tokens_says_so_and_reads_no_others(
+    two_group_checkpoint: Path, official_data: Path, tmp_path: Path
+) -> None:
+    taught = recipe_of(tmp_path / "words", two_group_checkpoint, epochs=1, labelled="words", boundaries="word")
+    base = train(taught, data=official_data)
+    recipe = recipe_of(tmp_path / "taken", base, epochs=0, boundaries="word")
+    taken = Checkpoint.open(train(recipe, data=official_data)).manifest
+    assert taken.recipe["labelled"] == "tokens"
+    assert learnt_words_alone(taken)
+    with pytest.raises(ConfigError, match=r"boundaries token: .* has learnt each word's first token alone.*: expected"):
+        train(recipe_of(tmp_path / "tokens", base, epochs=0), data=official_data)
+    further = recipe_of(tmp_path / "further", base, epochs=1)
+    assert not learnt_words_alone(Checkpoint.open(train(further, data=official_data)).manifest)
 
 
 def test_a_run_over_all_documents_is_unscored(hub_checkpoint: Path, official_data: Path, tmp_path: Path) -> None:
@@ -458,6 +493,18 @@ def test_a_type_that_no_corpus_annotates_is_refused_before_anything_is_trained(
     recipe = recipe_of(tmp_path / "run", hub_checkpoint, languages=["en"], label_groups=[[DISEASE]])
     with pytest.raises(ConfigError, match="no corpus of en annotates DISEASE"):
         train(recipe, data=official_data)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_corpus_that_leaves_nothing_to_learn_is_refused_before_anything_is_trained(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path
+) -> None:
+    data = Path(shutil.copytree(official_data, tmp_path / "data"))
+    for file in (data / "multicardioner").rglob("cardioccc_dev/**/case*"):
+        if file.stem != "case006":
+            file.unlink()
+    with pytest.raises(ConfigError, match="no document with a text is left to learn from"):
+        train(recipe_of(tmp_path / "run", hub_checkpoint, train_weight=0), data=data)
     assert not (tmp_path / "run").exists()
 
 

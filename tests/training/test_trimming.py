@@ -66,6 +66,25 @@ def test_a_text_without_dropped_pieces_gets_the_same_answer(
     assert torch.equal(before, after)
 
 
+def test_tokens_that_were_added_to_a_vocabulary_stay(
+    loaded: tuple[PreTrainedModel, PreTrainedTokenizerFast], tmp_path: Path
+) -> None:
+    model, tokenizer = loaded
+    tokenizer.add_tokens(["mmhg", "dolor"])  # one that is new, one that the vocabulary has
+    model.resize_token_embeddings(len(tokenizer))
+    before = model.get_input_embeddings().weight.detach().clone()
+    text, old = "aspirina, 100 mmHg", tokenizer.get_vocab()
+    expected = tokenizer.tokenize(text)
+    trim_vocabulary(model, tokenizer, TEXTS, pieces=N_NEEDED + 4).save_pretrained(tmp_path)
+    trimmed = AutoTokenizer.from_pretrained(tmp_path)
+    after = model.get_input_embeddings().weight.detach()
+    assert trimmed.tokenize(text) == expected
+    assert "mmhg" in expected
+    assert len(trimmed) == len(after) == N_NEEDED + 4
+    for piece, row in trimmed.get_vocab().items():
+        assert torch.equal(after[row], before[old[piece]]), piece
+
+
 def test_a_word_whose_piece_was_dropped_is_spelt_and_nothing_becomes_unknown(
     loaded: tuple[PreTrainedModel, PreTrainedTokenizerFast],
 ) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from os.path import normpath
 from pathlib import Path
 
 from rich.table import Table
@@ -38,7 +37,8 @@ def fresh_documents(checkpoint: Checkpoint, file: str, language: str, data: Path
     """The texts of one language of a file of the data folder that the checkpoint's last stage has not learnt."""
     told = checkpoint.manifest.training_data
     parts = [part.get("unlabelled", {}) for part in told.get("merged", [told])]
-    shares = [share for part in parts for name, share in part.items() if normpath(name) == normpath(file)]
+    asked = (data / file).resolve()  # a shell completes the whole path, where recipes name files of the data folder
+    shares = [share for part in parts for name, share in part.items() if (data / name).resolve() == asked]
     share = max(shares, default=0)
     for number, (its_language, text) in enumerate(read_source(Source(file, 1.0), data)):
         if its_language == language and draw(text, DRAWN) >= share:

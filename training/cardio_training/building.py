@@ -2,7 +2,8 @@
 
 Contract
 - The head starts from the base's rows for the label groups that both have; other rows are drawn, alike in every run.
-- A base that cannot be learnt with as the recipe says raises ConfigError.
+- A base that cannot be learnt with as the recipe says raises ConfigError; so does one that lacks what a run of no
+  epochs is asked for.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from cardio_ner.errors import ConfigError
 from cardio_ner.model_files import positions_of
 from cardio_ner.tags import TagScheme
 from cardio_training.acceleration import attention
+from cardio_training.provenance import learnt_words_alone
 from cardio_training.recipe import Recipe
 from cardio_training.saving import fast_tokenizer
 from cardio_training.splits import Split
@@ -50,6 +52,8 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
         )
         _draw_head(model)
     _check_window(recipe, model)
+    if not recipe.epochs:
+        _check_learnt(recipe, base)
     if (base / MANIFEST).exists():
         _copy_head(model, Checkpoint.open(base), scheme)
     if recipe.vocabulary_pieces is not None:
@@ -81,6 +85,23 @@ def _check_window(recipe: Recipe, model: PreTrainedModel) -> None:
         raise ConfigError(
             f"window_tokens {recipe.window_tokens}: the base encoder has {positions} positions: set window_tokens to "
             "that or less"
+        )
+
+
+def _check_learnt(recipe: Recipe, base: Path) -> None:
+    """What a run of no epochs is asked for, its base must have: a head drawn anew would never learn anything."""
+    known = Checkpoint.open(base) if (base / MANIFEST).exists() else None
+    for group in recipe.scheme.groups:
+        if known is None or group not in known.scheme.groups:
+            there = ", ".join("+".join(own.entity_types) for own in known.scheme.groups) if known else "none"
+            raise ConfigError(
+                f"epochs 0 learns nothing, and base_encoder {recipe.base_encoder} has no label group "
+                f"{'+'.join(group.entity_types)}: expected one of those that it has learnt ({there}), or epochs above 0"
+            )
+    if known and recipe.boundaries != "word" and learnt_words_alone(known.manifest):
+        raise ConfigError(
+            f"boundaries {recipe.boundaries}: base_encoder {recipe.base_encoder} has learnt each word's first token "
+            "alone, and epochs 0 learns nothing more: expected boundaries: word"
         )
 
 

@@ -52,7 +52,8 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class ComparedRuns:
-    """Runs of one recipe. `f1`: by task (`es/DISEASE`), one value in [0, 1] for each run."""
+    """Runs of one recipe. `f1`: by task (`es/DISEASE`), one value in [0, 1] for each run that was scored on it: a fold
+    may lack a language."""
 
     base_encoder: str
     checkpoints: tuple[Checkpoint, ...]
@@ -109,7 +110,8 @@ def _seeds(recipe: dict[str, Any]) -> list[str]:
 
 def _compared(checkpoints: Sequence[Checkpoint]) -> ComparedRuns:
     scores = [checkpoint.manifest.dev_scores["strict_f1"] for checkpoint in checkpoints]
-    f1 = {task: tuple(float(score[task]) for score in scores) for task in scores[0]}
+    tasks = dict.fromkeys(task for score in scores for task in score)
+    f1 = {task: tuple(float(score[task]) for score in scores if task in score) for task in tasks}
     return ComparedRuns(checkpoints[0].manifest.recipe["base_encoder"], tuple(checkpoints), f1)
 
 

@@ -12,15 +12,16 @@ from cardio_training.trainer import score_tasks
 
 
 def score_checkpoint(folder: Path, fold: int, data: Path) -> dict[str, float]:
-    """Strict F1 on a fold of cardioccc_dev by task (`es/DISEASE`), written into the checkpoint's manifest too."""
+    """Strict F1 on a fold of cardioccc_dev by task (`es/DISEASE`), written into the checkpoint's manifest too. A
+    language that has no document in the fold has no score: nothing to find would be nothing missed, an F1 of 1."""
     checkpoint = Checkpoint.open(folder)
     manifest = checkpoint.manifest
     corpora = [read_multicardioner(data, language) for language in manifest.languages]
     held_out = {
-        (corpus.language, name): corpus.fold(fold)[1]
+        (corpus.language, name): documents
         for corpus in corpora
         for name in checkpoint.scheme.entity_types
-        if name in corpus.annotated
+        if (documents := corpus.fold(fold)[1]) and name in corpus.annotated
     }
     scores = score_tasks(Tagger.load(checkpoint), held_out)
     rounded = {f"{language}/{name}": round(f1, 4) for (language, name), f1 in scores.items()}

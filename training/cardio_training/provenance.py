@@ -43,6 +43,7 @@ def training_data_of(
         "sha256": documents_digest(trained),
         "held_out_fold": recipe.held_out_fold,
         "kept_epoch": _kept_epoch(recipe),
+        "labelled": recipe.labelled,
         **asdict(report),
         "teachers": [Checkpoint.open(teacher).manifest.training_data for teacher in recipe.teachers],
         "unlabelled": recipe.unlabelled,
@@ -56,6 +57,16 @@ def _kept_epoch(recipe: Recipe) -> str:
     if recipe.averaged_epochs > 1:
         return f"mean of the last {recipe.averaged_epochs}"
     return "last" if recipe.held_out_fold is None else recipe.kept_epoch
+
+
+def learnt_words_alone(manifest: Manifest) -> bool:
+    """Did it, or a part that it was merged from, learn each word's first token alone? A run of no epochs has learnt
+    what its base has, whatever its recipe says; before that was kept by stage, the recipe alone told."""
+    data, recipe = manifest.training_data, manifest.recipe
+    told = [part.get("labelled") for part in data.get("merged", [data])]
+    if None in told:
+        told += [part.get("labelled") for part in recipe.get("merged", [recipe])]
+    return "words" in told
 
 
 def _earlier_stage(recipe: Recipe) -> dict[str, Any] | None:

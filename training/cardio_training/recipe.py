@@ -62,7 +62,8 @@ class Recipe(BaseModel):
     tidied: bool = False
     """Mentions lose lone parentheses, signs and small words at their ends when tagging."""
     epochs: float = Field(5, ge=0)
-    """0 learns nothing more: the base checkpoint is taken as it is, with the groups and languages asked for."""
+    """0 learns nothing more: the base checkpoint is taken as it is, with those of its groups and the languages that are
+    asked for."""
     learning_rate: float = Field(3e-4, gt=0)
     batch_windows: int = Field(32, ge=1)
     warmup_fraction: float = Field(0.1, ge=0, lt=1)

@@ -42,7 +42,7 @@ from cardio_training.saving import (
     save_fp16,
 )
 from cardio_training.soft_labels import soft_examples
-from cardio_training.splits import Split, check_annotated, examples_of
+from cardio_training.splits import Split, check_annotated, check_documents, examples_of
 from cardio_training.trainer import NerTrainer, Task
 from cardio_training.written import digests_of, written_examples
 
@@ -67,6 +67,7 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
     data = data_folder(data)
     splits = [Split.of(read_multicardioner(data, language), recipe) for language in recipe.languages]
     check_annotated(recipe, splits)
+    check_documents(recipe, splits)
     model, tokenizer = build_model(recipe, splits, data)
     read = written | _digests(recipe, tokenizer)
     check_same_recipe(recipe, begun, RUN_KEYS, read)

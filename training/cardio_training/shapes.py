@@ -35,8 +35,8 @@ def shape_of(document: Document, span: Span) -> str:
 
 
 def mistakes_table(gold: Sequence[Document], predicted: Iterable[Document], entity_type: str) -> Table:
-    """Mistakes of one type by shape and kind, beside the gold mentions of that shape."""
-    own = [document.with_spans(s for s in document.spans if s.entity_type == entity_type) for document in gold]
+    """Mistakes of one type by shape and kind, beside the gold mentions of that shape, each once as in the scores."""
+    own = [document.with_spans({s for s in document.spans if s.entity_type == entity_type}) for document in gold]
     given = [document.with_spans(s for s in document.spans if s.entity_type == entity_type) for document in predicted]
     there = Counter(shape_of(document, span) for document in own for span in document.spans)
     made = Counter(

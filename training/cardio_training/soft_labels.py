@@ -34,6 +34,7 @@ from cardio_ner.tokenization import DocumentTokenizer
 from cardio_ner.windows import cut_windows
 from cardio_ner.word_table import Tokens
 from cardio_training.dataset import IGNORED, Example, documents_digest
+from cardio_training.provenance import learnt_words_alone
 from cardio_training.recipe import Recipe
 from cardio_training.texts import Source, draw, read_source
 
@@ -110,15 +111,9 @@ def _reads(teacher: Checkpoint, language: str) -> bool:
     return not teacher.manifest.languages or language in teacher.manifest.languages
 
 
-def _reads_words_alone(teacher: Checkpoint) -> bool:
-    """Did it, or a part that it was merged from, learn each word's first token alone?"""
-    recipe = teacher.manifest.recipe
-    return any(part.get("labelled") == "words" for part in recipe.get("merged", [recipe]))
-
-
 def _named(teacher: Checkpoint) -> str:
     """By what its labels depend on. (Those kept before words' first tokens alone counted are made again.)"""
-    return teacher.model_id + (", words' first tokens" if _reads_words_alone(teacher) else "")
+    return teacher.model_id + (", words' first tokens" if learnt_words_alone(teacher.manifest) else "")
 
 
 def _label(
@@ -130,7 +125,7 @@ def _label(
     for number, teacher in enumerate(teachers, start=1):
         shared = [group for group in scheme.groups if group in teacher.scheme.groups]
         mine, its = _columns(scheme, shared), _columns(teacher.scheme, shared)
-        firsts_alone = _reads_words_alone(teacher)
+        firsts_alone = learnt_words_alone(teacher.manifest)
         read = [i for i, document in enumerate(documents) if _reads(teacher, document.language)]
         found = Tagger.load(teacher).label_probabilities(documents[i] for i in read)
         shown = track(found, f"teacher {number}", len(read), console=Console(stderr=True))

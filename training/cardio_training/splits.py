@@ -73,3 +73,18 @@ def check_annotated(recipe: Recipe, splits: Sequence[Split]) -> None:
                 f"label_groups: no corpus of {', '.join(recipe.languages)} annotates {'+'.join(group.entity_types)}: "
                 f"expected types of {', '.join(known)}; mend the group, or add a language that has it"
             )
+
+
+def check_documents(recipe: Recipe, splits: Sequence[Split]) -> None:
+    """Raise ConfigError where the fold holds nothing out that could be scored, or leaves nothing to learn."""
+    languages = ", ".join(recipe.languages)
+    if recipe.held_out_fold is not None and not any(split.held_out for split in splits):
+        raise ConfigError(
+            f"held_out_fold {recipe.held_out_fold}: it has no document in {languages}: expected some to score on; name "
+            "another fold, or null to train unscored"
+        )
+    if recipe.epochs and not any(document.text.strip() for split in splits for document in split.learnt):
+        raise ConfigError(
+            f"languages {languages}: no document with a text is left to learn from: expected some in cardioccc_dev "
+            "beside the held-out fold, or a train_weight above 0"
+        )

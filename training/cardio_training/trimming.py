@@ -1,8 +1,8 @@
 """Trim a WordPiece vocabulary to the pieces that the texts use: smaller embeddings, the same words.
 
 Contract
-- Special pieces and every single-character piece stay, so nothing that could be read becomes unknown; a word whose
-  piece was dropped is cut into shorter pieces instead.
+- Special pieces, tokens that were added to the vocabulary and every single-character piece stay, so nothing that could
+  be read becomes unknown; a word whose piece was dropped is cut into shorter pieces instead.
 - Rows of the embedding are copied, not learnt anew: a text without dropped pieces gets the same vectors as before.
 Only WordPiece (BERT) is handled, for the encoder that ships is one; another model raises ConfigError.
 """
@@ -55,9 +55,10 @@ def trim_vocabulary(
     if model_kind(tokenizer) != "WordPiece":
         raise ConfigError(f"vocabulary_pieces: expected a WordPiece encoder, got {model_kind(tokenizer)}; leave it out")
     spec = json.loads(tokenizer.backend_tokenizer.to_str())
-    vocabulary: dict[str, int] = spec["model"]["vocab"]
+    added = {token["content"]: token["id"] for token in spec["added_tokens"]}
+    vocabulary: dict[str, int] = spec["model"]["vocab"] | added
     counts = count_pieces(tokenizer.backend_tokenizer, texts)
-    special = set(tokenizer.all_special_tokens)
+    special = {*tokenizer.all_special_tokens, *added}
     needed = {p for p in vocabulary if p in special or len(p.removeprefix(CONTINUATION)) == 1}
     used = sorted((p for p in vocabulary if p not in needed), key=lambda p: (-counts[vocabulary[p]], vocabulary[p]))
     kept = sorted(needed | set(used[: max(0, pieces - len(needed))]), key=vocabulary.__getitem__)
@@ -79,8 +80,8 @@ def _select_rows(model: PreTrainedModel, rows: list[int]) -> None:
 def _rebuild(
     tokenizer: PreTrainedTokenizerFast, spec: dict[str, Any], vocabulary: dict[str, int]
 ) -> PreTrainedTokenizerFast:
-    """The same tokenizer over another vocabulary; the ids of its special pieces follow."""
-    spec["model"]["vocab"] = vocabulary
+    """The same tokenizer over another vocabulary; the ids of its special pieces and added tokens follow."""
+    spec["model"]["vocab"] = {piece: row for piece, row in vocabulary.items() if piece in spec["model"]["vocab"]}
     spec["padding"] = spec["truncation"] = None
     for added in spec["added_tokens"]:
         added["id"] = vocabulary[added["content"]]

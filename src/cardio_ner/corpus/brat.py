@@ -28,8 +28,8 @@ def read_brat(folder: Path, *, language: str, misaligned: Misaligned | None = No
 
     A misaligned mention raises CorpusError, unless `misaligned` is given to count it in.
     """
-    texts, annotations = files_of(folder, ".txt"), _by_stem(files_of(folder, ".ann"))
-    orphans = annotations.keys() - _by_stem(texts).keys()
+    texts, annotations = files_of(folder, ".txt"), by_stem(files_of(folder, ".ann"))
+    orphans = annotations.keys() - by_stem(texts).keys()
     if orphans:
         raise CorpusError(f"{folder}: {len(orphans)} .ann files have no .txt (such as {min(orphans)}.ann)")
     if not texts:
@@ -47,7 +47,7 @@ def is_hidden(name: str) -> bool:
     return name.startswith(("_", "."))
 
 
-def _by_stem(paths: Iterable[Path]) -> dict[str, Path]:
+def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
     """The files by their documents' names. Raises CorpusError for two of one name (`a.txt` and `a.TXT`)."""
     named: dict[str, Path] = {}
     for path in paths:

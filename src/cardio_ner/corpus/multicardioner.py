@@ -81,7 +81,8 @@ def read_multicardioner(data: Path, language: str) -> LanguageCorpus:
 def _dev_names(folder: Path) -> tuple[str, ...]:
     """Of cardioccc_dev in all languages, each once, in the order of `read_brat`."""
     parts = [files_of(folder / "track2" / "cardioccc_dev" / language / "brat", ".txt") for language in LANGUAGES]
-    return tuple(Path(name).stem for name in sorted({path.name for part in parts for path in part}))
+    names = sorted({path.name for part in parts for path in part})
+    return tuple(dict.fromkeys(Path(name).stem for name in names))  # one may be case1.txt in one, case1.TXT in another
 
 
 def _merge(documents: list[Document], others: list[Document]) -> list[Document]:

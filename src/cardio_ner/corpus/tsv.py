@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from cardio_ner.corpus.brat import by_stem, files_of
 from cardio_ner.corpus.standoff import OFFICIAL_LABELS, Misaligned, checked_span, one_line, read_text
 from cardio_ner.document import Document, Span
 from cardio_ner.errors import CorpusError
@@ -21,8 +22,9 @@ COLUMNS = ("filename", "ann_id", "label", "start_span", "end_span", "text")
 
 
 def read_tsv(table: Path, texts: Path, *, language: str, misaligned: Misaligned | None = None) -> list[Document]:
-    """The documents of the folder `texts` (`*.txt`), sorted by name, with the mentions of `table`."""
-    content = {path.stem: read_text(path) for path in sorted(texts.glob("*.txt"))}
+    """The documents of the folder `texts` (`*.txt`, as `brat` finds them), sorted by name, with the mentions of
+    `table`."""
+    content = {name: read_text(path) for name, path in by_stem(files_of(texts, ".txt")).items()}
     spans: dict[str, list[Span]] = defaultdict(list)
     for number, row in _rows(table):
         where = f"{table}, line {number}"
