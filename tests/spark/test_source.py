@@ -619,6 +619,26 @@ def test_a_partition_that_lies_elsewhere_is_read_and_partitions_keep_their_type(
     assert sorted((row.doc_id, row.ward) for row in rows) == [("a", "04"), ("b", "9B")]
 
 
+@pytest.mark.parametrize("folder", ["WARD=04", "ward=04 mended", "of_four"])
+def test_a_partition_in_a_folder_of_another_name_has_the_value_that_the_catalog_says(
+    spark: SparkSession, tmp_path: Path, tables: str, folder: str
+) -> None:
+    name, root = f"{tables}.notes", tmp_path / "notes"
+    spark.sql(
+        f"CREATE TABLE {name} (doc_id string, text string, Ward string) USING parquet PARTITIONED BY (Ward) "
+        f"LOCATION '{root}'"
+    )
+    spark.sql(f"INSERT INTO {name} VALUES ('a', 'Tos', '4:B')")
+    settings = Settings(keep=("ward",))
+    configure(spark, settings)
+    assert isinstance(open_table(spark, name, settings), FileSource)
+    spark.sql(f"ALTER TABLE {name} ADD PARTITION (ward='04') LOCATION '{root}/{folder}'")
+    spark.sql(f"INSERT INTO {name} VALUES ('b', 'Fiebre', '04')")
+    source = open_table(spark, name, settings)
+    rows = source.rows(list(source.listing())).collect()
+    assert sorted((row.doc_id, row.Ward) for row in rows) == [("a", "4:B"), ("b", "04")]
+
+
 def test_a_partition_that_was_dropped_is_not_read_though_its_files_stay(
     spark: SparkSession, tmp_path: Path, tables: str
 ) -> None:
