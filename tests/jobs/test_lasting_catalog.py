@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +18,7 @@ def test_a_second_session_reads_the_database_that_a_first_one_registered(
     tmp_path: Path, two_group_checkpoint: Path
 ) -> None:
     text = "Ingresa por estenosis aórtica; toma enalapril y aspirina."
-    seen_at = pa.array([datetime(2024, 5, 1, 8, 30)], pa.timestamp("us"))  # as pandas writes it: Hive has no such type
+    seen_at = pa.array([1_714_552_200_000_000], pa.timestamp("us"))  # as pandas writes it: Hive has no such type
     parquet.write_table(pa.table({"doc_id": ["a"], "text": [text], "seen_at": seen_at}), tmp_path / "notes.parquet")
     config = tmp_path / "annotate.yaml"
     config.write_text(f"checkpoints:\n  es: {two_group_checkpoint}\ntable_chunks: 1\n", encoding="utf-8")

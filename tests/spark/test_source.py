@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import csv
+import gzip
 import hashlib
+import io
 import json
 import shutil
 import subprocess
@@ -526,6 +528,27 @@ def test_columns_cannot_be_named_of_files_that_have_none(
         open_source(spark, str(tmp_path), Settings(**settings))
     without = read_rows(spark, str(tmp_path), Settings(language_column=None)).collect()
     assert [(row.doc_id, row.language) for row in without] == [("es/a", None)]  # to be detected
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_line_ends_in_a_text_of_csv_stay_whichever_the_records_end_with(
+    spark: SparkSession, tmp_path: Path, line_end: str, compressed: bool
+) -> None:
+    texts = {"a": 'Toma "apixaban".\r\n\r\nControl.\r\n', "b": "Tos\ny\rfiebre", "c": "Dolor, HTA"}
+    with io.StringIO(newline="") as file:
+        rows = csv.writer(file, lineterminator=line_end, quoting=csv.QUOTE_ALL)
+        rows.writerows([("doc_id", "text", "ward"), *((*row, "\r\n") for row in texts.items())])
+        content = file.getvalue().encode()
+    (tmp_path / "a.csv.gz" if compressed else tmp_path / "a.csv").write_bytes(
+        gzip.compress(content) if compressed else content
+    )
+    (tmp_path / "other.csv").write_bytes(b'doc_id,text,ward\nd,"Tos\r\n",\n')
+    source = open_source(spark, str(tmp_path), Settings(keep=("ward",)))
+    files = list(source.listing())
+    assert sorted(source.counts(files).values(), key=str) == [1, 3]
+    read = {row.doc_id: (row.text, row.ward) for row in source.rows(files).collect()}
+    assert read == {doc_id: (text, "\r\n") for doc_id, text in texts.items()} | {"d": ("Tos\r\n", None)}
 
 
 def test_csv_files_whose_quotes_hold_lines_of_other_records_are_quarantined(

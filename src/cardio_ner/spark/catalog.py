@@ -105,8 +105,8 @@ def _register_table(session: SparkSession, output: str, name: str, schema: Struc
 
 
 def _add_columns(session: SparkSession, name: str, columns: list[str], create: str) -> None:
-    """Columns that came with later batches. Hive adds none of a type that it lacks (a time without zone, say) to a table
-    that it can read itself; made anew, the table is one that it keeps and does not read."""
+    """Columns that came with later batches. Hive adds none of a type that it lacks (a time without zone, say) to a
+    table that it can read itself; made anew, the table is one that it keeps and does not read."""
     try:
         session.sql(f"ALTER TABLE {name} ADD COLUMNS ({', '.join(columns)})")
     except SPARK_ERRORS:

@@ -143,6 +143,20 @@ def read_text(spark: SparkSession, path: str) -> str | None:
         stream.close()
 
 
+def first_bytes(spark: SparkSession, path: str, n_bytes: int) -> bytes:
+    """What a file begins with, decompressed as its name says."""
+    hadoop_path, file_system = hadoop_path_of(spark, path)
+    jvm: Any = spark.sparkContext._jvm
+    codecs = jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(spark.sparkContext._jsc.hadoopConfiguration())
+    stream, codec = file_system.open(hadoop_path), codecs.getCodec(hadoop_path)
+    try:
+        stream = codec.createInputStream(stream) if codec else stream
+        beginning = jvm.org.apache.commons.io.input.BoundedInputStream(stream, n_bytes)
+        return bytes(jvm.org.apache.commons.io.IOUtils.toByteArray(beginning))
+    finally:
+        stream.close()
+
+
 def modified_ms(spark: SparkSession, path: str) -> int | None:
     """When a file was last written, or None where there is none."""
     hadoop_path, file_system = hadoop_path_of(spark, path)
