@@ -17,6 +17,9 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
+from cardio_ner.errors import RunError
+from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
+
 HIDDEN = ("_", ".")
 
 
@@ -174,8 +177,14 @@ def touch(spark: SparkSession, path: str) -> None:
 
 
 def write_text(spark: SparkSession, path: str, text: str) -> None:
-    """Write a small UTF-8 file whole: aside first, then moved over what was there."""
-    _write(spark, path + ".new", text, overwrite=True)
+    """Write a small UTF-8 file whole: aside first, then moved over what was there. Raises RunError where it cannot."""
+    try:
+        _write(spark, path + ".new", text, overwrite=True)
+    except SPARK_ERRORS as error:
+        raise RunError(
+            f"{path}: cannot be written ({name_of(error)}): expected room on its disk, and leave to write there; what "
+            "is committed stays: mend it and run again"
+        ) from None
     remove(spark, literal(path))
     move(spark, path + ".new", path)
 
