@@ -29,8 +29,10 @@ def test_a_second_session_reads_the_database_that_a_first_one_registered(
     work = tmp_path / "work"
     work.mkdir()
     common = ("--config", str(config))
-    first = ("--input", str(tmp_path / "notes.parquet"), "--keep", "seen_at", "--output", str(tmp_path / "out"))
-    first += ("--database", "cardiology")
+    first = (
+        *("--input", str(tmp_path / "notes.parquet"), "--keep", "seen_at"),
+        *("--output", str(tmp_path / "out"), "--database", "cardiology"),
+    )
     second = ("--table", "cardiology.spans_current", "--output", str(tmp_path / "again"))
 
     for arguments in (first, second):
