@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+from pyarrow import parquet
+
 from cardio_ner.report.tables import open_tables
 from cardio_ner.spark.session import CONNECTION
-from submitting import submit, write_notes
+from submitting import submit
 
 MENTIONS = "SELECT count(*) FROM spans_current"
 
@@ -14,7 +17,9 @@ MENTIONS = "SELECT count(*) FROM spans_current"
 def test_a_second_session_reads_the_database_that_a_first_one_registered(
     tmp_path: Path, two_group_checkpoint: Path
 ) -> None:
-    write_notes(tmp_path / "notes.jsonl", ["a"], "Ingresa por estenosis aórtica; toma enalapril y aspirina.")
+    text = "Ingresa por estenosis aórtica; toma enalapril y aspirina."
+    seen_at = pa.array([1_714_552_200_000_000], pa.timestamp("us"))  # as pandas writes it: Hive has no such type
+    parquet.write_table(pa.table({"doc_id": ["a"], "text": [text], "seen_at": seen_at}), tmp_path / "notes.parquet")
     config = tmp_path / "annotate.yaml"
     config.write_text(f"checkpoints:\n  es: {two_group_checkpoint}\ntable_chunks: 1\n", encoding="utf-8")
     kept = (
@@ -24,7 +29,10 @@ def test_a_second_session_reads_the_database_that_a_first_one_registered(
     work = tmp_path / "work"
     work.mkdir()
     common = ("--config", str(config))
-    first = ("--input", str(tmp_path / "notes.jsonl"), "--output", str(tmp_path / "out"), "--database", "cardiology")
+    first = (
+        *("--input", str(tmp_path / "notes.parquet"), "--keep", "seen_at"),
+        *("--output", str(tmp_path / "out"), "--database", "cardiology"),
+    )
     second = ("--table", "cardiology.spans_current", "--output", str(tmp_path / "again"))
 
     for arguments in (first, second):

@@ -15,7 +15,7 @@ from pyspark.sql.types import StructType
 from pyspark.testing import assertDataFrameEqual, assertSchemaEqual
 
 from cardio_ner.document import Document
-from cardio_ner.errors import ConfigError, InputError
+from cardio_ner.errors import ConfigError, InputError, RunError
 from cardio_ner.report.tables import open_tables, packaged_sql
 from cardio_ner.spark import catalog, listing
 from cardio_ner.spark.account import RunAccount
@@ -244,3 +244,13 @@ def test_a_document_of_20_mb_beside_many_short_ones_keeps_its_place_and_theirs(
     spans = read_spans(spark, str(output)).where("doc_id = 'long'").orderBy("start_offset").collect()
     assert spans[-1].start_offset > 19_980_000
     assert all(long[span.start_offset : span.end_offset] == span.text for span in spans)
+
+
+def test_an_account_that_cannot_be_written_stops_the_run_in_one_line(
+    spark: SparkSession, tmp_path: Path, two_group_checkpoint: Path
+) -> None:
+    """As on a disk that is full."""
+    (tmp_path / "out/run.json.new/in the way").mkdir(parents=True)
+    settings = Settings(checkpoints={"es": str(two_group_checkpoint)})
+    with pytest.raises(RunError, match=r"out/run.json: cannot be written \(\w+\): expected room on its disk"):
+        annotate(spark, str(NOTES), str(tmp_path / "out"), settings)

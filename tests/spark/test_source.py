@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import csv
+import gzip
 import hashlib
+import io
 import json
 import shutil
 import subprocess
@@ -528,6 +530,27 @@ def test_columns_cannot_be_named_of_files_that_have_none(
     assert [(row.doc_id, row.language) for row in without] == [("es/a", None)]  # to be detected
 
 
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_line_ends_in_a_text_of_csv_stay_whichever_the_records_end_with(
+    spark: SparkSession, tmp_path: Path, line_end: str, compressed: bool
+) -> None:
+    texts = {"a": 'Toma "apixaban".\r\n\r\nControl.\r\n', "b": "Tos\ny\rfiebre", "c": "Dolor, HTA"}
+    with io.StringIO(newline="") as file:
+        rows = csv.writer(file, lineterminator=line_end, quoting=csv.QUOTE_ALL)
+        rows.writerows([("doc_id", "text", "ward"), *((*row, "\r\n") for row in texts.items())])
+        content = file.getvalue().encode()
+    (tmp_path / "a.csv.gz" if compressed else tmp_path / "a.csv").write_bytes(
+        gzip.compress(content) if compressed else content
+    )
+    (tmp_path / "other.csv").write_bytes(b'doc_id,text,ward\nd,"Tos\r\n",\n')
+    source = open_source(spark, str(tmp_path), Settings(keep=("ward",)))
+    files = list(source.listing())
+    assert sorted(source.counts(files).values(), key=str) == [1, 3]
+    read = {row.doc_id: (row.text, row.ward) for row in source.rows(files).collect()}
+    assert read == {doc_id: (text, "\r\n") for doc_id, text in texts.items()} | {"d": ("Tos\r\n", None)}
+
+
 def test_csv_files_whose_quotes_hold_lines_of_other_records_are_quarantined(
     spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -632,6 +655,26 @@ def test_identifiers_that_pandas_made_floating_numbers_are_integers_again(
     assert ids[:4] == [("12345680", None), ("-7", None), ("0", None), ("2.5", None)]
     assert float(ids[4][0]) == pytest.approx(1e20)
     assert ids[5:] == [(None, "null_id")] * 2
+
+
+@pytest.mark.parametrize("folder", ["WARD=04", "ward=04 mended", "of_four"])
+def test_a_partition_in_a_folder_of_another_name_has_the_value_that_the_catalog_says(
+    spark: SparkSession, tmp_path: Path, tables: str, folder: str
+) -> None:
+    name, root = f"{tables}.notes", tmp_path / "notes"
+    spark.sql(
+        f"CREATE TABLE {name} (doc_id string, text string, Ward string) USING parquet PARTITIONED BY (Ward) "
+        f"LOCATION '{root}'"
+    )
+    spark.sql(f"INSERT INTO {name} VALUES ('a', 'Tos', '4:B')")
+    settings = Settings(keep=("ward",))
+    configure(spark, settings)
+    assert isinstance(open_table(spark, name, settings), FileSource)
+    spark.sql(f"ALTER TABLE {name} ADD PARTITION (ward='04') LOCATION '{root}/{folder}'")
+    spark.sql(f"INSERT INTO {name} VALUES ('b', 'Fiebre', '04')")
+    source = open_table(spark, name, settings)
+    rows = source.rows(list(source.listing())).collect()
+    assert sorted((row.doc_id, row.Ward) for row in rows) == [("a", "4:B"), ("b", "04")]
 
 
 def test_a_partition_that_was_dropped_is_not_read_though_its_files_stay(

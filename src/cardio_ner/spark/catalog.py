@@ -93,18 +93,35 @@ def _register_table(session: SparkSession, output: str, name: str, schema: Struc
     if session.catalog.tableExists(name):
         _check_location(session, name, location)
     columns = {field.name: StructType([StructField(field.name, field.dataType)]).toDDL() for field in schema.fields}
-    session.sql(
+    create = (
         f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(columns.values())}) USING parquet "
         f"PARTITIONED BY ({', '.join(partitions)}) LOCATION {_literal(location)}"
     )
+    session.sql(create)
     missing = [column for key, column in columns.items() if key not in session.table(name).columns]
     if missing:
-        session.sql(f"ALTER TABLE {name} ADD COLUMNS ({', '.join(missing)})")
+        _add_columns(session, name, missing, create)
     session.sql(f"MSCK REPAIR TABLE {name} SYNC PARTITIONS")
 
 
+def _add_columns(session: SparkSession, name: str, columns: list[str], create: str) -> None:
+    """Columns that came with later batches. Hive adds none of a type that it lacks (a time without zone, say) to a
+    table that it can read itself; made anew, the table is one that it keeps and does not read."""
+    try:
+        session.sql(f"ALTER TABLE {name} ADD COLUMNS ({', '.join(columns)})")
+    except SPARK_ERRORS:
+        if _described(session, name).get("Type") != "EXTERNAL":  # its files would go with it
+            raise
+        session.sql(f"DROP TABLE {name}")
+        session.sql(create)
+
+
+def _described(session: SparkSession, name: str) -> dict[str, str]:
+    return {row["col_name"]: row["data_type"] for row in session.sql(f"DESCRIBE EXTENDED {name}").collect()}
+
+
 def _check_location(session: SparkSession, name: str, location: str) -> None:
-    described = {row["col_name"]: row["data_type"] for row in session.sql(f"DESCRIBE EXTENDED {name}").collect()}
+    described = _described(session, name)
     if described.get("Location") != location:
         raise ConfigError(
             f"{session.catalog.currentDatabase()}.{name}: is {described.get('Location', 'a view')}, not {location}: "

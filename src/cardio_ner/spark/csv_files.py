@@ -10,6 +10,8 @@ Contract
 - Nor is a file read in which a record of several lines has a quote that is not doubled, or does not close: lines of
   others may be in it (`BrokenQuote`). In a record of one line such quotes are part of the text.
 - Headers are tuples of raw names: one Latin-1 character a byte. Within a file, the header again is no record.
+- Line ends within a text stay as they are: Spark makes line feeds of them where it finds out by itself that a file's
+  records end so too (CRLF, as RFC 4180 has it). So it is told.
 - Counting streams lines: no worker holds a whole file, whatever its size and compression.
 """
 
@@ -17,8 +19,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from itertools import groupby
 from operator import and_, itemgetter
@@ -31,7 +35,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from cardio_ner.errors import InputError
 from cardio_ner.spark.formats import ERROR_TYPE, FILE, REASON, decoded, origin
-from cardio_ner.spark.hadoop import File, literal
+from cardio_ner.spark.hadoop import File, first_bytes, literal
 from cardio_ner.spark.spark_error import SPARK_ERRORS
 
 MAX_COLUMNS = 20_480
@@ -41,6 +45,10 @@ _HEADER_LINES = 20
 """Lines among which a header, with line ends in its names at worst, is looked for."""
 _SURPLUS = 8
 """Fields after the header's last that are looked at: of those that a comma in a text makes, some are empty."""
+_BEGINNING = 64 * 1024
+"""Bytes among which a file's first line end is looked for."""
+_LINE_END = re.compile(rb"\r\n?|\n")
+_BEGINNINGS_AT_ONCE = 8
 _COMPARED = 50
 """Fields by which a record is told from the header."""
 
@@ -109,9 +117,34 @@ def read_csv(
 ) -> DataFrame:
     """The named columns of files that have the header. Read as Latin-1, in which every byte is a character, and turned
     back into its bytes: Spark's own reading of bytes that are not UTF-8 replaces them."""
+    with ThreadPoolExecutor(_BEGINNINGS_AT_ONCE) as threads:
+        line_ends = list(threads.map(lambda file: _line_end(spark, file), files))
+    alike: dict[str, list[File]] = {}
+    for file, line_end in zip(files, line_ends, strict=True):
+        alike.setdefault(line_end, []).append(file)
+    frames = (_read_alike(spark, some, line_end, header, names, encoding) for line_end, some in alike.items())
+    return reduce(DataFrame.unionByName, frames)
+
+
+def _line_end(spark: SparkSession, file: File) -> str:
+    """What a file's first line ends with; a line feed where there is but one."""
+    found = _LINE_END.search(first_bytes(spark, file.path, _BEGINNING) if file.n_bytes else b"")
+    return found[0].decode() if found else "\n"
+
+
+def _read_alike(
+    spark: SparkSession,
+    files: Sequence[File],
+    line_end: str,
+    header: Header,
+    names: Sequence[str],
+    encoding: str | None,
+) -> DataFrame:
+    """`read_csv` of files whose records end alike."""
     schema = StructType([StructField(f"_{position}", StringType()) for position in range(len(header) + _SURPLUS)])
     reader = spark.read.schema(schema).option("recursiveFileLookup", True).option("encoding", "ISO-8859-1")
     reader = reader.option("multiLine", True).option("escape", '"').option("maxColumns", MAX_COLUMNS)
+    reader = reader if line_end == "\n" else reader.option("lineSep", line_end)
     frame = reader.csv([literal(file.path) for file in files])
     there = _names_of(spark, header, encoding)
     columns = (decoded(F.encode(F.col(f"_{there.index(name)}"), "ISO-8859-1"), encoding).alias(name) for name in names)

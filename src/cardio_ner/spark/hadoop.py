@@ -17,6 +17,9 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
+from cardio_ner.errors import RunError
+from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
+
 HIDDEN = ("_", ".")
 
 
@@ -143,6 +146,20 @@ def read_text(spark: SparkSession, path: str) -> str | None:
         stream.close()
 
 
+def first_bytes(spark: SparkSession, path: str, n_bytes: int) -> bytes:
+    """What a file begins with, decompressed as its name says."""
+    hadoop_path, file_system = hadoop_path_of(spark, path)
+    jvm: Any = spark.sparkContext._jvm
+    codecs = jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(spark.sparkContext._jsc.hadoopConfiguration())
+    stream, codec = file_system.open(hadoop_path), codecs.getCodec(hadoop_path)
+    try:
+        stream = codec.createInputStream(stream) if codec else stream
+        beginning = jvm.org.apache.commons.io.input.BoundedInputStream(stream, n_bytes)
+        return bytes(jvm.org.apache.commons.io.IOUtils.toByteArray(beginning))
+    finally:
+        stream.close()
+
+
 def modified_ms(spark: SparkSession, path: str) -> int | None:
     """When a file was last written, or None where there is none."""
     hadoop_path, file_system = hadoop_path_of(spark, path)
@@ -160,8 +177,14 @@ def touch(spark: SparkSession, path: str) -> None:
 
 
 def write_text(spark: SparkSession, path: str, text: str) -> None:
-    """Write a small UTF-8 file whole: aside first, then moved over what was there."""
-    _write(spark, path + ".new", text, overwrite=True)
+    """Write a small UTF-8 file whole: aside first, then moved over what was there. Raises RunError where it cannot."""
+    try:
+        _write(spark, path + ".new", text, overwrite=True)
+    except SPARK_ERRORS as error:
+        raise RunError(
+            f"{path}: cannot be written ({name_of(error)}): expected room on its disk, and leave to write there; what "
+            "is committed stays: mend it and run again"
+        ) from None
     remove(spark, literal(path))
     move(spark, path + ".new", path)
 

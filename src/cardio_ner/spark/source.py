@@ -5,13 +5,15 @@ Contract
 - A source lists the input as pieces (files, or chunks of a table); `rows` gives the gated rows of some pieces, each
   input row once, and `counts` how many an independent reader finds in each.
 - Parquet tables of the catalog whose rows are all that lies in their folder are files. Views, JDBC and other tables
-  (partitions elsewhere, or dropped while their files stay) are cut by `pmod(xxhash64(id), n)`.
+  (partitions elsewhere, in folders of other names, or dropped while their files stay) are cut by
+  `pmod(xxhash64(id), n)`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
@@ -44,12 +46,14 @@ from cardio_ner.spark.formats import (
     read_texts,
 )
 from cardio_ner.spark.gate import gate
-from cardio_ner.spark.hadoop import File, files_below
+from cardio_ner.spark.hadoop import File, files_below, qualified
 from cardio_ner.spark.listing import is_input, suffix_format
 from cardio_ner.spark.schema import quoted
 from cardio_ner.spark.settings import Settings
 from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 
+PARTITIONED = "# Partition Information"
+"""A line of DESCRIBE TABLE's answer."""
 UNKNOWN_TABLE = ("TABLE_OR_VIEW_NOT_FOUND", "SCHEMA_NOT_FOUND", "PARSE_SYNTAX_ERROR")
 OWN_COLUMNS = {"id_column": "doc_id", "text_column": "text", "language_column": "language"}
 """Formats that name their rows themselves: texts, brat and FHIR."""
@@ -220,8 +224,21 @@ def open_table(spark: SparkSession, table: str, settings: Settings) -> Source:
     is_files = provider == "parquet" and detail.get("Type") in ("MANAGED", "EXTERNAL")
     if is_files:
         spark.catalog.refreshTable(table)  # what was written since by others, this session may not have seen
-        is_files = same_files(spark.table(table).inputFiles(), (file.path for file in files_below(spark, location)))
+        paths = [file.path for file in files_below(spark, location)]
+        is_files = same_files(spark.table(table).inputFiles(), paths)
+        if is_files and PARTITIONED in detail:
+            is_files = _lie_in_partitions(spark, table, qualified(spark, location), paths)
     if is_files:
         settings = settings.model_copy(update={"input_format": "parquet"})
         return open_source(spark, location, settings, columns=columns)
     return TableSource(spark, table, settings.table_chunks, settings, schema)
+
+
+def _lie_in_partitions(spark: SparkSession, table: str, root: str, paths: Sequence[str]) -> bool:
+    """Does each file of a table lie in a folder that says its partition (`ward=4`)? The catalog may have given it to
+    another (`WARD=4`, `4-mended`), which tells readers of files nothing, or what is not so."""
+    try:
+        partitions = {unquote(row["partition"]) for row in spark.sql(f"SHOW PARTITIONS {table}").collect()}
+    except AnalysisException:  # not kept by the catalog: Spark itself goes by the folders
+        return True
+    return {unquote(path[len(root) + 1 :].rpartition("/")[0]) for path in paths} <= partitions
