@@ -98,6 +98,17 @@ def test_a_pipe_gets_no_colour_and_a_terminal_does(program: Run, output: Path) -
     assert "\x1b[" in program(*query, FORCE_COLOR="1").stdout
 
 
+@pytest.mark.parametrize(
+    "arguments", ["query OUT 'SELECT chr(9731)' --csv", "query OUT 'SELECT chr(9731)'", "report OUT"]
+)
+def test_letters_that_the_locale_lacks_are_told_in_one_line(program: Run, output: Path, arguments: str) -> None:
+    write_spans(output, span("a", "b1-0", "\N{SNOWMAN}", entity_type="MEDICATION"))
+    done = program(shell=f"cardio-ner {arguments.replace('OUT', str(output))}; echo $? >&2", PYTHONIOENCODING="ascii")
+    assert done.stderr.startswith("error: the locale's encoding (ascii) lacks letters of the answer: expected UTF-8")
+    assert done.stderr.count("\n") == 2
+    assert done.stderr.endswith("again\n2\n")
+
+
 def test_a_reader_that_goes_away_is_no_error(program: Run, output: Path) -> None:
     done = program(shell=f'cardio-ner query {output} "{HUNGRY}" --csv | head -n 2')
     assert (done.stdout, done.stderr) == ("n\n0\n", "")

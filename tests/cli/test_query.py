@@ -95,6 +95,7 @@ def test_the_views_are_there(output: str) -> None:
         (["OUTPUT", "SELECT regexp_matches(text, '(') FROM spans"], "the SQL is wrong: Invalid Input Error: missing )"),
         (["OUTPUT", "SELECT * FROM '/nowhere.csv'"], "the SQL is wrong: IO Error"),
         (["OUTPUT", ""], "the SQL has 0 statements: expected one"),
+        (["OUTPUT", "SELECT '\udce1'"], "the SQL is not UTF-8: expected UTF-8"),
         (["OUTPUT", "-- nothing"], "the SQL has 0 statements: expected one"),
         (["OUTPUT", "SELECT 1; SELECT 2"], "the SQL has 2 statements: expected one"),
         (["OUTPUT", "SELECT $drug"], "the SQL has parameters (drug): expected values in their place"),

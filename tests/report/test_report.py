@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from rich.console import Console
 from cardio_ner.document import Document, Span
 from cardio_ner.errors import InputError
 from cardio_ner.report.highlight import highlight
+from cardio_ner.report.html.writing import write_html_report
 from cardio_ner.report.page import print_report
 from cardio_ner.report.tables import open_tables
 from hand_tables import document, span, write_documents, write_spans
@@ -51,6 +53,23 @@ def test_the_report_shows_counts_mentions_and_a_record(output: Path, tmp_path_fa
         assert part in shown
     assert "enalapril" in picture.read_text()
     assert 'url("http' not in picture.read_text()
+
+
+@pytest.mark.parametrize("kept", ["n", "entity_type", "score", "found", "mentions", "records", "filename", "doc id"])
+@pytest.mark.parametrize("above", [".", "site=1"])
+def test_a_kept_column_may_have_any_name_that_the_report_uses_itself(kept: str, above: str, tmp_path: Path) -> None:
+    output, notes = tmp_path / above / "out", tmp_path / "notes"
+    write_documents(
+        output, document("a", "b1-0", at=1, text=TEXT, **{kept: "4B"}), kept=pa.schema([(kept, pa.string())])
+    )
+    write_spans(output, span("a", "b1-0", "enalapril", of=TEXT, start=5))
+    notes.mkdir()
+    (notes / "a.txt").write_text(TEXT)
+    console = Console(width=120, file=io.StringIO())
+    print_report(output, notes=notes, doc_id=None, console=console)
+    assert "Toma enalapril[disease]" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert write_html_report(output, tmp_path / "report.html", notes=notes).texts == 1
+    assert open_tables(output).execute(f'SELECT "{kept}" FROM documents').fetchall() == [("4B",)]
 
 
 def test_a_folder_without_tables_and_a_record_without_file_are_refused(output: Path, tmp_path: Path) -> None:

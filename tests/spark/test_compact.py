@@ -152,6 +152,23 @@ def test_mentions_found_twice_are_kept_once_and_every_source_batch_names_the_mer
     }
 
 
+def test_of_copies_that_tie_the_mentions_of_the_one_that_was_tagged_are_kept(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    """A row whose language is detected is tagged beside one whose language was given, and is known."""
+    write_documents(
+        tmp_path,
+        document("d", "b9-0", at=1, language_source="given"),
+        unchanged("d", "b1-0", at=2, source="b9-0", language_source="given"),
+        document("d", "b1-0", at=2, language_source="detected", annotator_version="0.2.0"),
+    )
+    write_spans(tmp_path, span("d", "b9-0", "first"), span("d", "b1-0", "again"))
+    before = in_duckdb(tmp_path)
+    assert compact.compact(spark, str(tmp_path)) is not None
+    assert in_duckdb(tmp_path) == before
+    assert [row[4] for row in before[0]] == ["again"]
+
+
 def test_compacted_again_with_a_new_batch_it_still_answers_alike_and_alone_it_does_nothing(
     spark: SparkSession, output: Path
 ) -> None:

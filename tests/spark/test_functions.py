@@ -11,6 +11,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 
 from cardio_ner.spark import functions
 from cardio_ner.spark.schema import ANNOTATION
+from cardio_ner.spark.settings import Settings
 
 INVALID = "CAST(X'ff53454352455420' AS STRING)"
 ONCE = [
@@ -73,6 +74,13 @@ def test_a_text_without_a_letter_is_empty_as_in_the_job(spark: SparkSession, see
     told = "SELECT cardio_ner(text, NULL) AS a FROM VALUES (''), (' \\t\\n'), ('\u00a0\u200b'), ('x') AS (text)"
     rows = spark.sql(f"SELECT a.status, a.reason FROM ({told})").collect()
     assert sorted(map(tuple, rows), key=str) == [("annotated", None), *[("rejected", "empty_text")] * 3]
+
+
+def test_the_language_of_the_settings_is_that_of_every_text(spark: SparkSession) -> None:
+    functions.register(spark, Settings(language="es-ES"))
+    told = "SELECT cardio_ner('The patient takes warfarin.', language) AS a FROM VALUES (NULL), ('en') AS (language)"
+    rows = spark.sql(f"SELECT a.language, a.language_source, a.status FROM ({told})").collect()
+    assert {tuple(row) for row in rows} == {("es", "given", "annotated")}
 
 
 def test_bad_bytes_never_reach_python_in_the_language_either(

@@ -56,7 +56,8 @@ class Commands(TyperGroup):
             raise SystemExit(BROKEN_PIPE) from None
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command. A file that cannot be read or written is an error of its user, a broken pipe is none."""
+        """Run the command. A file that cannot be read or written, or a locale without the answer's letters,
+        is an error of its user, a broken pipe is none."""
         with errors_as_exit(FloatingPointError):  # of a model whose logits are no numbers
             try:
                 result = super().invoke(ctx)
@@ -65,6 +66,13 @@ class Commands(TyperGroup):
                 return result
             except BrokenPipeError:
                 raise
+            except UnicodeEncodeError as error:
+                if error.encoding == "utf-8" or sys.stdout is None:
+                    raise
+                raise InputError(
+                    f"the locale's encoding ({sys.stdout.encoding}) lacks letters of the answer: expected UTF-8: set "
+                    "PYTHONUTF8=1 and run again"
+                ) from None
             except OSError as error:
                 if error.errno == errno.ENOSPC and error.filename is None:
                     raise InputError("no space left where the answer goes: expected some") from error

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from typer.core import TyperCommand
 
+from cardio_ner.cli.tag import has_utf8
 from cardio_ner.document import DISEASE, MEDICATION
 from cardio_ner.errors import InputError
 
@@ -76,6 +77,8 @@ def query(
         raise InputError("query: expected either an SQL query or --top medications, --top diseases")
     if limit is not None and top is None:
         raise InputError("--limit: expected with --top; SQL says LIMIT itself")
+    if not has_utf8(sql or ""):
+        raise InputError("the SQL is not UTF-8: expected UTF-8; set the terminal and its locale to it")
     from cardio_ner.report.tables import open_tables
 
     asked, values = sql or "", dict[str, object]()

@@ -118,12 +118,13 @@ def _detected(name: str, text: str) -> str:
 
 def _checked_text(text: str) -> str:
     """An argument's text. Bytes of it that are not UTF-8 are halves of characters in Python."""
-    if not _has_utf8(text):
+    if not has_utf8(text):
         raise InputError("--text: not UTF-8: expected a text in UTF-8; set the terminal to it, or give a file")
     return text
 
 
-def _has_utf8(text: str) -> bool:
+def has_utf8(text: str) -> bool:
+    """Could the argument be decoded as what it is?"""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -159,7 +160,7 @@ def _read_standard_input() -> str:
 def _check_names(documents: list[Document]) -> None:
     """Raise InputError where JSON lines in UTF-8 cannot hold a document's name."""
     for document in documents:
-        if not _has_utf8(document.doc_id):
+        if not has_utf8(document.doc_id):
             raise InputError(f"--json: {document.doc_id!a} is not UTF-8: expected a file whose name is; rename it")
 
 

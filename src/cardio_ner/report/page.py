@@ -30,7 +30,8 @@ _LIVELIEST = f"""
 SELECT doc_id
 FROM spans_current JOIN documents_current USING (doc_id)
 GROUP BY doc_id, n_chars
-ORDER BY n_chars BETWEEN 600 AND {SHOWN_CHARS} DESC, count(DISTINCT entity_type) DESC, count(*) / n_chars DESC, doc_id
+ORDER BY n_chars BETWEEN 600 AND {SHOWN_CHARS} DESC, count(DISTINCT spans_current.entity_type) DESC,
+         count(*) / n_chars DESC, doc_id
 LIMIT {_TRIED}
 """
 

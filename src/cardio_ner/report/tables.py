@@ -38,6 +38,8 @@ DOCUMENT_TYPES = {
     "source_modified_at": "TIMESTAMP",
     "batch_id": "VARCHAR",
 }
+_FILE = "_cardio_ner_file"
+"""No name that a kept column would have."""
 _OPTIONS = "hive_types_autocast = false, union_by_name = true"
 SPAN_TYPES = {
     "doc_id": "VARCHAR",
@@ -88,7 +90,7 @@ def _select(output: Path, pattern: str, types: dict[str, str]) -> str:
         found = f"SELECT * FROM read_parquet('{quoted}', hive_partitioning = true, {_OPTIONS})"
     else:  # DuckDB would take folders above the output for columns too
         names = [folder.partition("=")[0] for folder in pattern.split("/")[1:-1]]
-        values = ", ".join(f"url_decode(regexp_extract(filename, '.*/{name}=([^/]*)/', 1)) AS {name}" for name in names)
-        files = f"read_parquet('{quoted}', hive_partitioning = false, filename = true, {_OPTIONS})"
-        found = f"SELECT * EXCLUDE (filename), {values} FROM {files}"
+        values = ", ".join(f"url_decode(regexp_extract({_FILE}, '.*/{name}=([^/]*)/', 1)) AS {name}" for name in names)
+        files = f"read_parquet('{quoted}', hive_partitioning = false, filename = '{_FILE}', {_OPTIONS})"
+        found = f"SELECT * EXCLUDE ({_FILE}), {values} FROM {files}"
     return f"{declared} UNION ALL BY NAME {found}"

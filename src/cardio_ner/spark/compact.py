@@ -157,11 +157,12 @@ def _superseded(documents: DataFrame, plan: Compaction) -> DataFrame:
     those of another batch."""
     source = F.coalesce("source_batch", "batch_id")
     keyed = documents.where("status IN ('annotated', 'unchanged') AND doc_id IS NOT NULL").withColumn("source", source)
+    order = F.struct("annotated_at", "source_modified_at", F.col("status") == "annotated", "source")
     latest = (
         keyed.where(F.col("source").isin(*plan.merges))
         .groupBy(*KEY)
         .agg(
-            F.max_by("source", F.struct("annotated_at", "source_modified_at", "source")).alias("kept"),
+            F.max_by("source", order).alias("kept"),
             F.count_if((F.col("status") == "annotated") & F.col("source_batch").isNull()).alias("n_copies"),
         )
         .where("n_copies > 1")

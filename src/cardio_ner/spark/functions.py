@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from pyspark.sql import SparkSession
 
+from cardio_ner.language import fold_language
 from cardio_ner.spark.gate import NOT_BLANK
 from cardio_ner.spark.schema import ANNOTATION
 from cardio_ner.spark.settings import Settings, open_models
@@ -28,19 +29,20 @@ _UNGATED = "cardio_ner_ungated"
 
 
 def register(spark: SparkSession, settings: Settings | None = None) -> None:
-    """Make `cardio_ner(text, language)` in this session; `language` may be null. Raises CheckpointError where a
-    checkpoint of the settings is not sound."""
+    """Make `cardio_ner(text, language)` in this session; `language` may be null, and counts for nothing where the
+    settings have one for every text. Raises CheckpointError where a checkpoint of the settings is not sound."""
     settings = settings or Settings()
     spark.udf.register(_UNGATED, annotation_udf(settings, open_models(settings)))
+    language = "language" if settings.language is None else f"'{fold_language(settings.language)}'"
     # The inner CASE keeps bad bytes from Python: of a CASE, Spark computes a Python function for every row.
     spark.sql(f"""
         CREATE OR REPLACE TEMPORARY FUNCTION {NAME}(text STRING, language STRING)
         RETURNS {ANNOTATION.simpleString()}
-        RETURN CASE WHEN NOT (is_valid_utf8(text) AND is_valid_utf8(coalesce(language, '')))
+        RETURN CASE WHEN NOT (is_valid_utf8(text) AND is_valid_utf8(coalesce({language}, '')))
                     THEN {_rejected("invalid_encoding")}
                     WHEN NOT text RLIKE r'{NOT_BLANK}' THEN {_rejected("empty_text")}
                     ELSE {_UNGATED}(CASE WHEN is_valid_utf8(text) THEN text END,
-                                    CASE WHEN is_valid_utf8(language) THEN language END) END
+                                    CASE WHEN is_valid_utf8({language}) THEN {language} END) END
     """)
 
 

@@ -23,7 +23,7 @@ FROM spans_current GROUP BY ALL ORDER BY 1, 2
 """
 _PER_DOCUMENT = """
 WITH found AS (SELECT doc_id, count(*) AS n FROM spans_current GROUP BY doc_id)
-SELECT coalesce(n, 0), count(*)
+SELECT coalesce(found.n, 0), count(*)
 FROM documents_current LEFT JOIN found USING (doc_id)
 WHERE status <> 'rejected' GROUP BY ALL ORDER BY 1
 """
