@@ -112,6 +112,16 @@ def test_where_nobody_reads_the_answer_it_ends_as_other_programs_do(program: Run
     assert (done.stdout, done.stderr) == ("", "141\n")
 
 
+@pytest.mark.parametrize("arguments", [(), ("--csv",)])
+def test_an_answer_that_the_terminal_s_encoding_lacks_characters_for_is_one_line(
+    program: Run, output: Path, arguments: tuple[str, ...]
+) -> None:
+    done = program("query", str(output), "SELECT '\N{RIGHTWARDS ARROW}'", *arguments, PYTHONIOENCODING="latin-1")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the answer has a character that latin-1, the encoding here, lacks: expected")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("command", "begun"),
     [

@@ -65,6 +65,13 @@ class Commands(TyperGroup):
                 return result
             except BrokenPipeError:
                 raise
+            except UnicodeEncodeError as error:
+                if sys.stdout is None or error.encoding.lower() == "utf-8":
+                    raise
+                raise InputError(
+                    f"the answer has a character that {error.encoding}, the encoding here, lacks: expected UTF-8; "
+                    "set PYTHONIOENCODING=utf-8 or a locale in it (LC_ALL=C.UTF-8)"
+                ) from None
             except OSError as error:
                 if error.errno == errno.ENOSPC and error.filename is None:
                     raise InputError("no space left where the answer goes: expected some") from error
