@@ -31,6 +31,7 @@ from cardio_ner.engine.linear import Linear, onednn_takes
 from cardio_ner.engine.loading import engine_of, load_model
 from cardio_ner.engine.packed import STEP_TOKENS, PackedBert, is_packable
 from cardio_ner.engine.padded import PaddedModel
+from cardio_ner.errors import CheckpointError
 from cardio_ner.tagger import Tagger
 from cardio_ner.tokenization import DocumentTokenizer
 from tiny_models import tiny_tokenizer
@@ -152,6 +153,18 @@ def test_what_is_built_otherwise_stays_on_the_plain_path() -> None:
     distil = DistilBertConfig(vocab_size=50, dim=32, n_heads=4, n_layers=1, hidden_dim=64)
     for config in (BertConfig(**SIZE, hidden_act="relu"), distil):
         assert isinstance(engine_of(random_model(config), 0), PaddedModel)
+
+
+def test_a_roberta_that_does_not_say_where_its_positions_begin_is_refused(tmp_path: Path) -> None:
+    names = {0: "O", 1: "B-MEDICATION", 2: "I-MEDICATION"}
+    tokenizer = tiny_tokenizer()
+    config = RobertaConfig(**SIZE | {"vocab_size": len(tokenizer), "num_labels": 3, "id2label": names})
+    random_model(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    told = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(told | {"pad_token_id": None}))
+    with pytest.raises(CheckpointError, match="the model cannot compute a row"):
+        Encoder.load(Checkpoint.open(tmp_path), device="cpu", precision="fp32")
 
 
 @pytest.mark.parametrize("config", FAMILIES)
