@@ -112,6 +112,15 @@ def test_where_nobody_reads_the_answer_it_ends_as_other_programs_do(program: Run
     assert (done.stdout, done.stderr) == ("", "141\n")
 
 
+@pytest.mark.parametrize("arguments", ["models", "models --json", "query OUT 'SELECT 1' --csv"])
+def test_where_standard_output_is_closed_no_answer_is_lost_in_silence(
+    program: Run, output: Path, arguments: str
+) -> None:
+    done = program(shell=f"cardio-ner {arguments.replace('OUT', str(output))} >&-")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: standard output: closed: expected somewhere for the answer")
+
+
 @pytest.mark.parametrize("arguments", [(), ("--csv",)])
 def test_an_answer_that_the_terminal_s_encoding_lacks_characters_for_is_one_line(
     program: Run, output: Path, arguments: tuple[str, ...]

@@ -58,15 +58,16 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command. A file that cannot be read or written is an error of its user, a broken pipe is none."""
         with errors_as_exit(FloatingPointError):  # of a model whose logits are no numbers
+            if sys.stdout is None:  # typer writes nothing then, and says nothing
+                raise InputError("standard output: closed: expected somewhere for the answer; to drop it, > /dev/null")
             try:
                 result = super().invoke(ctx)
-                if sys.stdout is not None:
-                    sys.stdout.flush()  # a reader that went away shows here, not when the interpreter ends
+                sys.stdout.flush()  # a reader that went away shows here, not when the interpreter ends
                 return result
             except BrokenPipeError:
                 raise
             except UnicodeEncodeError as error:
-                if sys.stdout is None or error.encoding.lower() == "utf-8":
+                if error.encoding.lower() == "utf-8":
                     raise
                 raise InputError(
                     f"the answer has a character that {error.encoding}, the encoding here, lacks: expected UTF-8; "
