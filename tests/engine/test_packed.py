@@ -15,7 +15,9 @@ from transformers import (
     AutoModelForTokenClassification,
     BertConfig,
     CamembertConfig,
+    ConvBertConfig,
     DistilBertConfig,
+    FunnelConfig,
     PreTrainedConfig,
     PreTrainedModel,
     RobertaConfig,
@@ -138,7 +140,7 @@ def test_a_batch_costs_no_more_than_it_may(lengths: list[int], budget: int) -> N
 
 
 def test_a_model_whose_positions_are_null_has_no_limit_to_its_rows() -> None:
-    model = SimpleNamespace(config=SimpleNamespace(max_position_embeddings=None))
+    model = SimpleNamespace(config=SimpleNamespace(model_type="bert", max_position_embeddings=None))
     assert PaddedModel(model, 0).cost([9]) == MIN_TOKENS  # type: ignore[arg-type]
 
 
@@ -153,6 +155,24 @@ def test_what_is_built_otherwise_stays_on_the_plain_path() -> None:
     distil = DistilBertConfig(vocab_size=50, dim=32, n_heads=4, n_layers=1, hidden_dim=64)
     for config in (BertConfig(**SIZE, hidden_act="relu"), distil):
         assert isinstance(engine_of(random_model(config), 0), PaddedModel)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ConvBertConfig(**SIZE, embedding_size=32, head_ratio=1),
+        FunnelConfig(vocab_size=50, d_model=32, block_sizes=[1, 1], n_head=2, d_head=16, d_inner=64, num_labels=6),
+    ],
+)
+def test_a_model_that_looks_at_padding_gets_none(config: PreTrainedConfig) -> None:
+    model = random_model(config)
+    engine = engine_of(model, 1)
+    rows = [random_row(length, length) for length in (13, 29, 13, 32)]
+    with torch.inference_mode():
+        alone = [model(input_ids=torch.from_numpy(row.astype(np.int64))[None]).logits[0] for row in rows]
+        for batch in engine.batches([*map(len, rows)], max_tokens=4096):
+            found = engine.logits([rows[place] for place in batch], [np.arange(len(rows[place])) for place in batch])
+            torch.testing.assert_close(found, torch.cat([alone[place] for place in batch]), atol=1e-3, rtol=1e-3)
 
 
 def test_a_roberta_that_does_not_say_where_its_positions_begin_is_refused(tmp_path: Path) -> None:
