@@ -26,6 +26,28 @@ from cardio_ner.engine.padded import PaddedModel
 from cardio_ner.errors import CheckpointError, ConfigError, DeviceLostError
 from cardio_ner.model_files import PLAIN_TOKENIZERS
 from cardio_ner.tokenization import DocumentTokenizer
+from processes import PATIENCE
+
+FORKING = """
+import multiprocessing, torch
+from cardio_ner import Document
+from cardio_ner.tagger import Tagger
+
+torch.set_num_threads(2)
+note = Document("a", "es", "Toma bisoprolol 5 mg. " * 400)
+tagger = Tagger.load("es", device="cpu")
+next(tagger.tag([note]))
+
+def inherited(_):
+    return len(next(tagger.tag([note])).spans)
+
+def loaded(_):
+    return len(next(Tagger.load("es", device="cpu").tag([note])).spans)
+
+for work in (inherited, loaded):
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        print(work.__name__, pool.map_async(work, [0]).get(timeout=120), end=" " if work is inherited else "\\n")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +236,13 @@ def test_what_ships_tags_without_importing_transformers() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout == "1 False\n"
+
+
+def test_a_process_that_is_forked_after_loading_tags_too(tmp_path: Path) -> None:
+    program = tmp_path / "forking.py"
+    program.write_text(FORKING)
+    told = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True, timeout=PATIENCE)
+    assert told.stdout == "inherited [400] loaded [400]\n"
 
 
 def test_a_tokenizer_without_offsets_is_refused(two_group_checkpoint: Path) -> None:

@@ -14,6 +14,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
 from transformers import AutoModelForTokenClassification
 
 from awkward_texts import awkward_texts
@@ -298,6 +301,22 @@ def test_mentions_begin_and_end_with_tokens_and_never_with_space_or_before_a_mar
         assert span.score is not None
         if span.end < len(text) and span.end not in tokens.starts:
             assert not unicodedata.category(text[span.end]).startswith("M")
+
+
+def test_white_space_that_is_a_token_of_its_own_is_in_no_mention(tagger: Tagger) -> None:
+    pieces = {letter: row for row, letter in enumerate(sorted(ByteLevel.alphabet()))}
+    backend = Tokenizer(BPE(pieces, []))  # as RoBERTa's and its kin
+    backend.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    text, tags = "\n HTA \n y\n\n", "BIIIIIIIOBI"
+    (tokens,) = DocumentTokenizer(backend, (), (), 0)([text])
+    scheme = tagger.encoder.scheme
+    group, other = scheme.groups
+    logp_TK = np.full((len(text), scheme.n_labels), np.log(0.01), dtype=np.float32)
+    logp_TK[:, scheme.slices[1].start + other.outside] = 0
+    for place, tag in enumerate(tags):
+        logp_TK[place, {"O": group.outside, "B": group.begin[0], "I": group.inside[0]}[tag]] = 0
+    (found,) = tagger.spans([(doc(text), tokens, logp_TK)])
+    assert [(span.start, span.end) for span in found] == [(2, 5)]
 
 
 @settings(max_examples=40, deadline=None)

@@ -28,12 +28,14 @@ def pack_in_order(lengths_tokens: Sequence[int], *, max_tokens: int) -> list[lis
     return batches
 
 
-def group_by_width(lengths_tokens: Sequence[int], *, max_tokens: int) -> list[list[int]]:
+def group_by_width(
+    lengths_tokens: Sequence[int], *, max_tokens: int, step_tokens: int = STEP_TOKENS
+) -> list[list[int]]:
     """Positions of `lengths_tokens`, those of one padded width together, so that `rows x width` fits the budget."""
     _check(max_tokens)
     by_width: dict[int, list[int]] = {}
     for row, length in enumerate(lengths_tokens):
-        by_width.setdefault(padded_width(length), []).append(row)
+        by_width.setdefault(padded_width(length, step_tokens), []).append(row)
     batches = []
     for width, rows in sorted(by_width.items(), reverse=True):
         step = max(1, max_tokens // width)
@@ -41,9 +43,9 @@ def group_by_width(lengths_tokens: Sequence[int], *, max_tokens: int) -> list[li
     return batches
 
 
-def padded_width(length_tokens: int) -> int:
-    """The width that a row of that length is padded to: the next multiple of STEP_TOKENS."""
-    return max(1, -(-length_tokens // STEP_TOKENS)) * STEP_TOKENS
+def padded_width(length_tokens: int, step_tokens: int = STEP_TOKENS) -> int:
+    """The width that a row of that length is padded to: the next multiple of the step."""
+    return max(1, -(-length_tokens // step_tokens)) * step_tokens
 
 
 def _check(max_tokens: int) -> None:

@@ -2,6 +2,7 @@
 
 Contract
 - CPU and CUDA by the same code; bfloat16 where the chip multiplies it in hardware, else float32.
+- In a process that is forked from one that has loaded a checkpoint, torch computes with one thread.
 - No state between calls; the caller decides batches and their bounds (`engine.batches`). A batch that the device has
   no memory for raises torch.OutOfMemoryError and leaves nothing behind: a smaller one may follow.
 
@@ -11,9 +12,11 @@ Shapes: K labels of the head, t tokens of one row without special tokens, u thos
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,6 +85,12 @@ def _has_fast_bf16(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device) >= AMPERE
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
+@cache
+def _use_one_thread_in_forks() -> None:
+    """A forked process has no threads but its own: on a CPU torch would wait for those of its parent for ever."""
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def wrap_tokenizer(tokenizer: PreTrainedTokenizerBase) -> DocumentTokenizer:
@@ -186,6 +195,7 @@ class Encoder:
     def load(cls, checkpoint: Checkpoint, *, device: str = "auto", precision: str = "auto") -> Encoder:
         """Load weights and tokenizer. Raises CheckpointError where they do not fit or the model computes nothing,
         ConfigError for a device that is not there."""
+        _use_one_thread_in_forks()
         torch_device = choose_device(device)
         tokenizer = read_tokenizer(checkpoint.folder)
         engine = _engine_that_computes(checkpoint, torch_device, precision, tokenizer.pad_id)

@@ -10,6 +10,7 @@ Contract
 - Memory: texts are read ahead up to twice LOOK_AHEAD_CHARS (or one longer document); K float32 per token of the texts
   at hand stay on the device until mentions are decoded there, which takes two or three times as much again. Where it
   has no such room, the CPU does that.
+- No mention begins or ends with white space.
 - Same checkpoint, same document, any company: the same spans, in bf16 too (see `engine`); scores within 0.02.
 - A mention's score is the least probability over its units (tokens or words), each that of the unit's tag; for the
   last unit, also the probability that the mention does not go on. The checkpoint's temperatures, if it has any, make
@@ -200,8 +201,16 @@ class Tagger:
 
     def _own(self, document: Document, found: list[Span], by: int) -> list[Span]:
         """A document's mentions at their places in its text, tidied if the checkpoint says so."""
-        spans = [Span(span.start - by, span.end - by, span.entity_type, span.score) for span in found]
+        spans = sorted(its for span in found if (its := _placed(document.text, span, by)) is not None)
         return tidy(document.text, spans, document.language) if self.tidied else spans
+
+
+def _placed(text: str, span: Span, by: int) -> Span | None:
+    """A mention so far back, without outer white space (RoBERTa's kind has tokens of it); None where it is all."""
+    mention = text[span.start - by : span.end - by]
+    start = span.end - by - len(mention.lstrip())
+    end = start + len(mention.strip())
+    return Span(start, end, span.entity_type, span.score) if start < end else None
 
 
 def _lasts(units: Positions, n_tokens: int) -> Positions:

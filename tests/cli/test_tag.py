@@ -187,6 +187,16 @@ def test_files_of_one_name_are_told_apart_by_their_paths(tmp_path: Path, monkeyp
     assert list(dict.fromkeys(m["doc_id"] for m in found)) == ["x/a", "y/a", "b"]
 
 
+def test_files_that_differ_in_their_suffixes_alone_are_told_apart_by_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("visit.1", "visit.2", "other.3"):
+        Path(name).write_text(ENGLISH)
+    found = mentions("visit.1", "visit.2", "other.3")
+    assert list(dict.fromkeys(m["doc_id"] for m in found)) == ["visit.1", "visit.2", "other"]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -15,7 +15,9 @@ from transformers import (
     AutoModelForTokenClassification,
     BertConfig,
     CamembertConfig,
+    ConvBertConfig,
     DistilBertConfig,
+    FunnelConfig,
     PreTrainedConfig,
     PreTrainedModel,
     RobertaConfig,
@@ -31,6 +33,7 @@ from cardio_ner.engine.linear import Linear, onednn_takes
 from cardio_ner.engine.loading import engine_of, load_model
 from cardio_ner.engine.packed import STEP_TOKENS, PackedBert, is_packable
 from cardio_ner.engine.padded import PaddedModel
+from cardio_ner.errors import CheckpointError
 from cardio_ner.tagger import Tagger
 from cardio_ner.tokenization import DocumentTokenizer
 from tiny_models import tiny_tokenizer
@@ -137,7 +140,7 @@ def test_a_batch_costs_no_more_than_it_may(lengths: list[int], budget: int) -> N
 
 
 def test_a_model_whose_positions_are_null_has_no_limit_to_its_rows() -> None:
-    model = SimpleNamespace(config=SimpleNamespace(max_position_embeddings=None))
+    model = SimpleNamespace(config=SimpleNamespace(model_type="bert", max_position_embeddings=None))
     assert PaddedModel(model, 0).cost([9]) == MIN_TOKENS  # type: ignore[arg-type]
 
 
@@ -152,6 +155,36 @@ def test_what_is_built_otherwise_stays_on_the_plain_path() -> None:
     distil = DistilBertConfig(vocab_size=50, dim=32, n_heads=4, n_layers=1, hidden_dim=64)
     for config in (BertConfig(**SIZE, hidden_act="relu"), distil):
         assert isinstance(engine_of(random_model(config), 0), PaddedModel)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ConvBertConfig(**SIZE, embedding_size=32, head_ratio=1),
+        FunnelConfig(vocab_size=50, d_model=32, block_sizes=[1, 1], n_head=2, d_head=16, d_inner=64, num_labels=6),
+    ],
+)
+def test_a_model_that_looks_at_padding_gets_none(config: PreTrainedConfig) -> None:
+    model = random_model(config)
+    engine = engine_of(model, 1)
+    rows = [random_row(length, length) for length in (13, 29, 13, 32)]
+    with torch.inference_mode():
+        alone = [model(input_ids=torch.from_numpy(row.astype(np.int64))[None]).logits[0] for row in rows]
+        for batch in engine.batches([*map(len, rows)], max_tokens=4096):
+            found = engine.logits([rows[place] for place in batch], [np.arange(len(rows[place])) for place in batch])
+            torch.testing.assert_close(found, torch.cat([alone[place] for place in batch]), atol=1e-3, rtol=1e-3)
+
+
+def test_a_roberta_that_does_not_say_where_its_positions_begin_is_refused(tmp_path: Path) -> None:
+    names = {0: "O", 1: "B-MEDICATION", 2: "I-MEDICATION"}
+    tokenizer = tiny_tokenizer()
+    config = RobertaConfig(**SIZE | {"vocab_size": len(tokenizer), "num_labels": 3, "id2label": names})
+    random_model(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    told = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(told | {"pad_token_id": None}))
+    with pytest.raises(CheckpointError, match="the model cannot compute a row"):
+        Encoder.load(Checkpoint.open(tmp_path), device="cpu", precision="fp32")
 
 
 @pytest.mark.parametrize("config", FAMILIES)

@@ -56,22 +56,23 @@ class Commands(TyperGroup):
             raise SystemExit(BROKEN_PIPE) from None
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command. A file that cannot be read or written, or a locale without the answer's letters,
-        is an error of its user, a broken pipe is none."""
+        """Run the command. A file that cannot be read or written, or a locale without the answer's letters, is an error
+        of its user, a broken pipe is none."""
         with errors_as_exit(FloatingPointError):  # of a model whose logits are no numbers
+            if sys.stdout is None:  # typer writes nothing then, and says nothing
+                raise InputError("standard output: closed: expected somewhere for the answer; to drop it, > /dev/null")
             try:
                 result = super().invoke(ctx)
-                if sys.stdout is not None:
-                    sys.stdout.flush()  # a reader that went away shows here, not when the interpreter ends
+                sys.stdout.flush()  # a reader that went away shows here, not when the interpreter ends
                 return result
             except BrokenPipeError:
                 raise
             except UnicodeEncodeError as error:
-                if error.encoding == "utf-8" or sys.stdout is None:
+                if error.encoding.lower() == "utf-8":
                     raise
                 raise InputError(
-                    f"the locale's encoding ({sys.stdout.encoding}) lacks letters of the answer: expected UTF-8: set "
-                    "PYTHONUTF8=1 and run again"
+                    f"the answer has a character that {error.encoding}, the encoding here, lacks: expected UTF-8; "
+                    "set PYTHONIOENCODING=utf-8 or a locale in it (LC_ALL=C.UTF-8)"
                 ) from None
             except OSError as error:
                 if error.errno == errno.ENOSPC and error.filename is None:

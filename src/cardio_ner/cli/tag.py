@@ -3,7 +3,8 @@
 Contract
 - All texts are read, and their languages known, before the first one is tagged: what is wrong with one of them is said
   at once, and nothing is half done.
-- A document is named by its file's name without suffix; files that share one, by their path without it.
+- A document is named by its file's name without suffix; files that share one, by their path without it, or with it
+  where they share that too (`visit.1`, `visit.2`).
 - In a terminal, and where nothing was found, a line on stderr says which language was taken and what its checkpoint
   looks for, unless the language was given and that is diseases and medications.
 - A brat folder that has annotations of these documents already is refused: they may be somebody's work.
@@ -82,10 +83,11 @@ def _checked(language: str | None, checkpoint: str | None) -> str | None:
 
 def _named(files: list[Path], *, by_stem: bool) -> list[tuple[str, Path]]:
     """The files with the names of their documents. `by_stem`: by their stems alone, of which files are made."""
-    times = Counter(path.stem for path in files)
+    bare = [path.parent / path.stem for path in files]
+    stems, paths = Counter(path.stem for path in files), Counter(bare)
     return [
-        (path.stem if by_stem or times[path.stem] == 1 else (path.parent / path.stem).as_posix(), path)
-        for path in files
+        (path.stem if by_stem or stems[path.stem] == 1 else (its if paths[its] == 1 else path).as_posix(), path)
+        for path, its in zip(files, bare, strict=True)
     ]
 
 

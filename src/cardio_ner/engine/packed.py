@@ -203,6 +203,7 @@ def is_packable(config: Mapping[str, Any], shapes: Mapping[str, Sequence[int]]) 
         and config.keys() >= SAID
         and config.get("hidden_act") == "gelu"
         and not config.get("is_decoder")
+        and (config["model_type"] == "bert" or isinstance(config["pad_token_id"], int))  # where positions begin
         and config.get("position_embedding_type", "absolute") == "absolute"
         and all(tuple(shapes.get(name, ())) == shape for name, shape in weight_shapes(config).items())
     )

@@ -3,6 +3,7 @@
 Contract
 - A batch holds rows of one *padded width* (the row's own length rounded up to STEP_TOKENS): in bfloat16 the width of a
   batch moves the logits in their third digit, so a row's width follows from its own length, never from its neighbours'.
+- Types of model that look at padding, whatever the mask says (LOOK_AT_PADDING), get none: their step is one token.
 - Idle rows fill small batches, see MIN_TOKENS.
 
 Shapes: B rows, T their width, K labels.
@@ -17,11 +18,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from cardio_ner.batching import group_by_width, padded_width
+from cardio_ner.batching import STEP_TOKENS, group_by_width, padded_width
 from cardio_ner.engine.contract import MIN_TOKENS, Positions, Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+LOOK_AT_PADDING = {"convbert", "funnel"}
+"""They convolve over it, or pool it with the text: padded rows get other logits than the same rows alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,11 @@ class PaddedModel:
 
     model: PreTrainedModel
     pad_id: int
+
+    @property
+    def step_tokens(self) -> int:
+        """Widths are multiples of it."""
+        return 1 if self.model.config.model_type in LOOK_AT_PADDING else STEP_TOKENS
 
     @property
     def device(self) -> torch.device:
@@ -47,7 +56,7 @@ class PaddedModel:
 
     def batches(self, lengths_tokens: Sequence[int], *, max_tokens: int) -> list[list[int]]:
         """Rows of one padded width together."""
-        return group_by_width(lengths_tokens, max_tokens=max_tokens)
+        return group_by_width(lengths_tokens, max_tokens=max_tokens, step_tokens=self.step_tokens)
 
     def cost(self, lengths_tokens: Sequence[int]) -> int:
         """Rows times width, idle rows counted."""
@@ -76,6 +85,7 @@ class PaddedModel:
     def _shape(self, lengths_tokens: Sequence[int]) -> tuple[int, int]:
         """(rows to compute, their width); the width never passes the model's positions."""
         longest = max(lengths_tokens)
-        positions = getattr(self.model.config, "max_position_embeddings", None) or padded_width(longest)
-        width = max(longest, min(padded_width(longest), positions))
+        padded = padded_width(longest, self.step_tokens)
+        positions = getattr(self.model.config, "max_position_embeddings", None) or padded
+        width = max(longest, min(padded, positions))
         return max(len(lengths_tokens), -(-MIN_TOKENS // width)), width
