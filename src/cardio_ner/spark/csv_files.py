@@ -38,6 +38,8 @@ from cardio_ner.spark.formats import ERROR_TYPE, FILE, REASON, decoded, origin
 from cardio_ner.spark.hadoop import File, first_bytes, literal
 from cardio_ner.spark.spark_error import SPARK_ERRORS
 
+NEVER = "\uffff"
+"""No character of Latin-1."""
 MAX_COLUMNS = 20_480
 """Spark's own limit (its option `maxColumns`)."""
 _MARK = b"\xef\xbb\xbf".decode("latin-1")
@@ -144,6 +146,7 @@ def _read_alike(
     schema = StructType([StructField(f"_{position}", StringType()) for position in range(len(header) + _SURPLUS)])
     reader = spark.read.schema(schema).option("recursiveFileLookup", True).option("encoding", "ISO-8859-1")
     reader = reader.option("multiLine", True).option("escape", '"').option("maxColumns", MAX_COLUMNS)
+    reader = reader.option("charToEscapeQuoteEscaping", NEVER)  # else NUL is that, and goes where a quote follows
     reader = reader if line_end == "\n" else reader.option("lineSep", line_end)
     frame = reader.csv([literal(file.path) for file in files])
     there = _names_of(spark, header, encoding)
