@@ -227,6 +227,22 @@ def test_a_text_without_anything_to_read_has_no_mention(tagger: Tagger, text: st
     assert tagged.document == doc(text)
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "found"),
+    [
+        ("es", "\ufeffToma bi\u00adsoprolol 5 mg, \u200bapixaban.", ["bi\u00adsoprolol", "apixaban"]),
+        ("en", "On biso\u00adprolol 5 mg and war\u200bfarin.", ["biso\u00adprolol", "war\u200bfarin"]),
+        ("it", "Terapia con biso\u2060prololo e apixaban\u200b.", ["biso\u2060prololo", "apixaban"]),
+    ],
+)
+def test_what_pdfs_and_web_pages_leave_within_words_hides_no_mention(
+    language: str, text: str, found: list[str]
+) -> None:
+    note = Document("1", language, text)
+    spans = next(Tagger.load(language, device="cpu").tag([note])).spans
+    assert [note.mention(span) for span in spans] == found
+
+
 def test_company_changes_nothing_in_bfloat16_either() -> None:
     folder = Path(__file__).parents[1] / "examples/notes/es"
     notes = [doc(path.read_bytes().decode()) for path in sorted(folder.glob("*.txt")) if path.stat().st_size < 2_000]

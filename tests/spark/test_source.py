@@ -535,7 +535,12 @@ def test_columns_cannot_be_named_of_files_that_have_none(
 def test_line_ends_and_nul_in_a_text_of_csv_stay_whichever_the_records_end_with(
     spark: SparkSession, tmp_path: Path, line_end: str, compressed: bool
 ) -> None:
-    texts = {"a": 'Toma "apixaban".\r\n\r\nControl.\r\n', "b": "Tos\ny\rfiebre", "c": "Dolor, HTA", "e": 'A\x00b\x00\x00"c"\x00'}
+    texts = {
+        "a": 'Toma "apixaban".\r\n\r\nControl.\r\n',
+        "b": "Tos\ny\rfiebre",
+        "c": "Dolor, HTA",
+        "e": 'A\x00b\x00\x00"c"\x00',
+    }
     with io.StringIO(newline="") as file:
         rows = csv.writer(file, lineterminator=line_end, quoting=csv.QUOTE_ALL)
         rows.writerows([("doc_id", "text", "ward"), *((*row, "\r\n") for row in texts.items())])

@@ -28,7 +28,7 @@ def pieces_of(tokenizer: PreTrainedTokenizerFast, text: str) -> list[str]:
 
 
 def without_space(text: str) -> str:
-    return "".join(c for c in text if not c.isspace() and unicodedata.category(c) != "Cc")
+    return "".join(c for c in text if not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf"))
 
 
 def test_the_vocabulary_has_the_size_asked_for_and_the_special_pieces_first(learnt: PreTrainedTokenizerFast) -> None:
@@ -42,6 +42,11 @@ def test_the_vocabulary_has_the_size_asked_for_and_the_special_pieces_first(lear
 
 def test_a_frequent_word_is_one_piece() -> None:
     assert pieces_of(learn(TEXTS), "estenosis aórtica") == ["estenosis", "aórtica"]
+
+
+def test_what_formats_a_text_parts_no_word() -> None:
+    """A soft hyphen, a zero-width space, a word joiner, a byte order mark."""
+    assert pieces_of(learn(TEXTS), "\ufeffeste\u00adno\u200bsis a\u2060órtica") == ["estenosis", "aórtica"]
 
 
 @settings(max_examples=200, deadline=None)

@@ -4,7 +4,8 @@ Contract
 - A word is what stands between white space and punctuation, as in BERT, so words of serving and of learning agree.
 - Every character survives. In `wordpiece` a rare character is a word of its own: a piece where the texts have it often
   enough, else one [UNK] that leaves its neighbours readable. `unigram` spells it in UTF-8 bytes (256 pieces).
-- Control characters separate words; no character is deleted but accents, and these only where the recipe says so.
+- Control characters separate words. Nothing is deleted but what formats text (soft hyphens, zero-width spaces, marks of
+  direction: PDFs and web pages leave them within words), as in BERT, and accents where the recipe says so.
 Unigram: Kudo 2018 (arXiv 1804.10959), byte fallback as in SentencePiece; WordPiece: Schuster & Nakajima 2012. Both
 from Hugging Face tokenizers.
 """
@@ -82,7 +83,8 @@ def count_characters(texts: Iterable[str], normalizer: normalizers.Normalizer) -
 
 
 def _normalizer(recipe: VocabularyRecipe) -> normalizers.Normalizer:
-    steps: list[normalizers.Normalizer] = [normalizers.Replace(Regex(r"\p{Cc}"), " ")]
+    replaced = ((r"\p{Cf}", ""), (r"\p{Cc}", " "))
+    steps: list[normalizers.Normalizer] = [normalizers.Replace(Regex(its), by) for its, by in replaced]
     steps += [normalizers.NFD(), normalizers.StripAccents()] if recipe.strip_accents else [normalizers.NFC()]
     if recipe.lowercase:
         steps.append(normalizers.Lowercase())
