@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 from pydantic import ByteSize, Field, TypeAdapter, ValidationError
-from pyspark.sql import SparkSession
 
 from cardio_ner.errors import ConfigError, errors_as_exit
-from cardio_ner.spark.catalog import check_name, register_database, registered_databases
+from cardio_ner.spark.catalog import check_name, databases_of, register_database
 from cardio_ner.spark.compact import FILE_BYTES, compact
 from cardio_ner.spark.session import session
 from cardio_ner.spark.tables import has_documents, output_folder
@@ -39,28 +38,13 @@ def main(
         check_name(database)
         with session("cardio-ner compact", database=database) as spark:
             folder = output_folder(spark, output)
-            databases = _databases(spark, folder, database)
+            databases = databases_of(spark, folder, database) if has_documents(spark, folder) else []
+            for name in databases:  # what cannot be done after the work must not be found then
+                register_database(spark, folder, name)
             made = compact(spark, folder, file_bytes=aim)
             for name in databases:
                 register_database(spark, folder, name)
         typer.echo(made or "one batch: nothing to merge")
-
-
-def _databases(spark: SparkSession, folder: str, database: str | None) -> list[str]:
-    """The databases to refresh, refreshed once before any work: what cannot be done after it must not be found then.
-    Raises ConfigError where there are some and none was named."""
-    known = registered_databases(spark, folder)
-    if database is None and known:
-        raise ConfigError(
-            f"{folder}: registered in {', '.join(known)}, whose tables would be without rows: expected --database "
-            f"{known[0]}; of a database that is no more remove {folder}/_state/databases/{known[0]}"
-        )
-    if database is None or not has_documents(spark, folder):
-        return []
-    others = [name for name in known if name != database and spark.catalog.databaseExists(name)]
-    for name in (databases := [database, *others]):
-        register_database(spark, folder, name)
-    return databases
 
 
 def _bytes_of(text: str) -> int:

@@ -173,6 +173,34 @@ def test_a_database_follows_a_killed_compaction_that_a_run_ends(
     assert spark.table(f"{database}.documents_current").count() == 3
 
 
+def test_a_run_that_would_end_a_killed_compaction_asks_for_the_database_and_registers_the_others_too(
+    spark: SparkSession, output: Path, tmp_path: Path, database: str, two_group_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    write_documents(output, document("e", "b2-0", at=2))
+    write_spans(output, span("e", "b2-0", "new"))
+    other = f"{database}_too"
+    register_database(spark, str(output), database)
+    register_database(spark, str(output), other)
+    with monkeypatch.context() as patched:
+        patched.setattr(compact, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            compact.compact(spark, str(output))
+    notes = tmp_path / "notes.jsonl"
+    notes.write_text('{"doc_id": "a", "text": "Tos", "language": "es"}\n', encoding="utf-8")
+    settings = Settings(checkpoints={"es": str(two_group_checkpoint)})
+    try:
+        with pytest.raises(ConfigError, match=f"registered in {database}, {other}, whose tables would be without rows"):
+            annotate(spark, str(notes), str(output), settings)
+        assert not (output / "run.json").exists()
+        assert [spark.table(f"{name}.documents_current").count() for name in (database, other)] == [2, 2]
+        annotate(spark, str(notes), str(output), settings, database=database)
+        spark.catalog.refreshTable(f"{other}.documents")
+        assert [spark.table(f"{name}.documents_current").count() for name in (database, other)] == [3, 2]
+    finally:
+        spark.sql(f"DROP DATABASE {other} CASCADE")
+
+
 def test_a_run_whose_database_is_anothers_leaves_run_json_as_it_was(
     spark: SparkSession, output: Path, tmp_path: Path, database: str, two_group_checkpoint: Path
 ) -> None:

@@ -67,6 +67,19 @@ def registered_databases(spark: SparkSession, output: str) -> list[str]:
     return names_in(spark, f"{output}/{_DATABASES}")
 
 
+def databases_of(spark: SparkSession, output: str, database: str | None) -> list[str]:
+    """The databases to register again after an output's rows move: the one named, then others that it was registered in
+    and that are still there. Raises ConfigError where none was named and there are some: they would be empty."""
+    known = registered_databases(spark, output)
+    if database is None and known:
+        raise ConfigError(
+            f"{output}: registered in {', '.join(known)}, whose tables would be without rows: expected --database "
+            f"{known[0]}; of a database that is no more remove {output}/_state/databases/{known[0]}"
+        )
+    others = [name for name in known if name != database and spark.catalog.databaseExists(name)]
+    return [] if database is None else [database, *others]
+
+
 def _register(spark: SparkSession, output: str, database: str) -> None:
     schema = documents_schema(kept_columns(spark, output))
     session = spark.newSession()  # the caller's temporary views would hide the tables, and its database stays its own

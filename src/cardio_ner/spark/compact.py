@@ -113,6 +113,11 @@ def recover(spark: SparkSession, output: str) -> bool:
     return True
 
 
+def is_half_done(spark: SparkSession, output: str) -> bool:
+    """Was a compaction killed that `recover` will finish? Its rows are those of the merged batch then."""
+    return exists(spark, f"{output}/{PLAN}") and exists(spark, f"{output}/{MARK}")
+
+
 def _check_output(spark: SparkSession, output: str) -> None:
     if not has_documents(spark, output):
         raise InputError(f"{output}: no documents table: expected the --output folder of a finished run")

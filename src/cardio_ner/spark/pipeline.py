@@ -24,8 +24,8 @@ from pyspark.sql.types import StructField
 
 from cardio_ner.errors import ConfigError, InputError, NoFileError
 from cardio_ner.spark.account import RunAccount
-from cardio_ner.spark.catalog import check_name
-from cardio_ner.spark.compact import recover
+from cardio_ner.spark.catalog import check_name, databases_of, register_database
+from cardio_ner.spark.compact import is_half_done, recover
 from cardio_ner.spark.hadoop import File, make_folder
 from cardio_ner.spark.job import Job
 from cardio_ner.spark.ledger import Ledger, sweep
@@ -73,8 +73,9 @@ def annotate(
         facts = _facts(source, output, stream, models)
         run = Running(spark, output, lock, facts, database, started=started, clock=clock)
         run.register()  # a database that cannot be had is known before any work, and run.json stays as it was
+        databases = _databases(run)
         with run.told_if_it_fails():
-            seen = _begin(run, stream, family)
+            seen = _begin(run, stream, family, databases)
             tell = run.tell_and_register if follow_seconds else run.tell
             ledger = WatchedLedger(seen.seen, stop, tell)
             left = seen.left(source.listing())
@@ -103,11 +104,20 @@ def _opened(
         said, stopped = True, wait()
 
 
-def _begin(run: Running, stream: str, family: str) -> Ledger:
+def _databases(run: Running) -> list[str]:
+    """The databases to register again where a compaction that was killed is ended. Raises ConfigError where one that is
+    to be finished has left databases, and none was named."""
+    if is_half_done(run.spark, run.output):
+        return databases_of(run.spark, run.output, run.database)
+    return [] if run.database is None else [run.database]
+
+
+def _begin(run: Running, stream: str, family: str, databases: Sequence[str]) -> Ledger:
     """Leave no trace of runs that were killed, and say what is done already."""
     run.tell()
     if recover(run.spark, run.output):
-        run.register()  # what it had before has gone
+        for name in databases:  # what they had before has gone
+            register_database(run.spark, run.output, name)
     sweep(run.spark, run.output)
     return Ledger.read(run.spark, run.output, stream, family)
 
