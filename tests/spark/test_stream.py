@@ -584,6 +584,29 @@ def test_a_text_detected_in_two_languages_over_time_matches_the_latest_alone(
     assert {(row.language, row.source_batch[0]) for row in unchanged} == {("es", "b")}
 
 
+def test_what_was_detected_among_other_languages_is_detected_again(
+    run: Any, folder: Path, tmp_path: Path, two_group_checkpoint: Path
+) -> None:
+    """Of Spanish alone the detector makes Spanish of short notes in English and Italian."""
+
+    def languages() -> list[tuple[Any, ...]]:
+        ask = "SELECT language FROM documents_current ORDER BY doc_id"
+        return [language for (language,) in open_tables(tmp_path / "out").execute(ask).fetchall()]
+
+    texts = ["Start apixaban", "Ipertensione arteriosa", f"{TEXT} Ingresa de nuevo."]
+    records = [{"doc_id": str(i), "text": text} for i, text in enumerate(texts)]
+    (folder / "a.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    alone = {"es": str(two_group_checkpoint)}
+    assert run(checkpoints=alone).outcomes() == {"annotated": 3}
+    assert languages() == ["es", "es", "es"]
+    assert run().outcomes() == {"annotated": 2, "unchanged": 1}
+    assert languages() == ["en", "it", "es"]
+    assert run(checkpoints=alone).outcomes() == {"unchanged": 3}
+    assert languages() == ["es", "es", "es"]
+    assert run().outcomes() == {"unchanged": 3}
+    assert languages() == ["en", "it", "es"]
+
+
 def test_a_document_that_kills_its_worker_costs_one_row_in_plain_local_mode(
     spark: SparkSession, run: Any, folder: Path, tmp_path: Path, deadly: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,5 @@
-"""The one pandas UDF: (text, language[, identity]) in, one annotation struct per row out, in order. The driver's side.
+"""The one pandas UDF: (text, language[, identity, known language]) in, one annotation struct per row out, in order. The
+driver's side.
 
 Contract
 - What a row becomes is said in worker.py, which Python workers import and the driver does not.
@@ -37,7 +38,7 @@ def annotation_udf(
 ) -> Any:
     """The UDF of a run, for `dataframe.select(udf(text, language))`; not deterministic for the optimiser, so that
     Spark neither repeats nor moves it. With a third column, the rows' identity, copies are told: those of one task,
-    so rows must be spread by it."""
+    so rows must be spread by it; with a fourth, so are rows that are known in the language detected."""
 
     def annotate(batches: Iterator[tuple[pd.Series, ...]]) -> Iterator[pd.DataFrame]:
         from cardio_ner.spark.worker import annotate_each  # torch: seconds that the driver need not spend

@@ -5,6 +5,7 @@ Contract
 - A null text was rejected before (see gate.py) and comes back as a null struct.
 - Of a task's rows with one identity (doc_id and text) and one language the first is tagged. The others are `unchanged`,
   without tokens and spans, where it could be annotated; else what became of it becomes of them.
+- A row whose language is detected as the one that it is known in is `unchanged`, too.
 - Arrow batches are tagged together until they hold READ_AHEAD_CHARS: of three languages and many lengths, one batch of
   short notes alone would fill no batch of the encoder's. One that holds more is tagged alone with those before it.
 - `careful` is for a batch whose earlier attempt did not finish: documents are tagged in a child process, so that one
@@ -33,7 +34,7 @@ READ_AHEAD_CHARS = LOOK_AHEAD_CHARS
 """As much as a Tagger reads ahead."""
 
 Batch = tuple[pd.Series, ...]
-"""An Arrow batch: texts, languages and, where copies are to be told, identities."""
+"""An Arrow batch: texts, languages and, where copies are to be told, identities and the languages of what is known."""
 Column = list[Any]
 Row = dict[str, Any]
 """The fields of ANNOTATION."""
@@ -80,7 +81,8 @@ def _annotate_batch(
 ) -> list[Row]:
     """One struct per row, in order; rows are tagged language by language. `became` has what became of the first row of
     each language and identity, and takes what becomes of these."""
-    texts, given, *identities = columns
+    texts, given, *told = columns
+    identities, known = (*told, None, None)[:2]
     rows: list[Row] = [_struct(None) for _ in texts]
     firsts: dict[str, Row] = {}
     copies: list[tuple[Row, str]] = []
@@ -92,7 +94,10 @@ def _annotate_batch(
         if row["language"] not in specs:
             row["reason"] = row["reason"] or "unsupported_language"
             continue
-        key = f"{row['language']} {identities[0][position]}" if identities else str(position)
+        if known and row["language"] == known[position]:
+            row |= _COPY
+            continue
+        key = f"{row['language']} {identities[position]}" if identities else str(position)
         if key in became or firsts.setdefault(key, row) is not row:
             copies.append((row, key))
         else:
