@@ -13,7 +13,7 @@ from cardio_ner.spark.catalog import check_name
 from cardio_ner.spark.pipeline import annotate
 from cardio_ner.spark.session import session
 from cardio_ner.spark.settings import read_settings
-from cardio_ner.spark.stopping import stop_on_signals
+from cardio_ner.spark.stopping import quiet_on_interrupt, stop_on_signals
 
 LEAST_SECONDS = 0.001
 """Of --follow: Spark counts in milliseconds."""
@@ -76,7 +76,7 @@ def main(
     new. Mentions include negated ones ("no fever").
 
     Exit codes: 0 done, 1 a defect or Spark's own failure, 2 wrong arguments or input, 3 another run holds the output,
-    4 the rows written are not the input's, 5 too many documents failed.
+    4 the rows written are not the input's, 5 too many documents failed, 130 interrupted (Ctrl-C).
     """
     options = {
         "input_format": input_format,
@@ -99,6 +99,8 @@ def main(
         settings = read_settings(config, {key: value for key, value in options.items() if value is not None})
         check_name(database)
         with session("cardio-ner annotate", database=database, table=table) as spark:
+            if follow is None:
+                quiet_on_interrupt(spark)
             account = annotate(
                 spark,
                 str(input_path if table is None else table),

@@ -299,3 +299,23 @@ def test_the_job_that_follows_ends_with_its_account_and_exit_code_0(
     assert "3 rows in 1 batch" in shown
     assert told(output)["ending"] == "stopped"
     assert not (output / "_lock").exists()
+
+
+def test_ctrl_c_ends_a_run_within_its_batch_with_one_line_and_exit_code_130(
+    folder: Path, tmp_path: Path, two_group_checkpoint: Path
+) -> None:
+    config = tmp_path / "annotate.yaml"
+    config.write_text(f"checkpoints:\n  es: {two_group_checkpoint}\n", encoding="utf-8")
+    output, log = tmp_path / "out", tmp_path / "log"
+    job = command("--input", str(folder), "--output", str(output), "--config", str(config), master="local[1]")
+    with running(job, log=log, env=environment()) as process:
+        wait_until(lambda: list(output.glob("_state/attempts/b*-0")) or process.poll() is not None)
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(PATIENCE)
+    shown = log.read_text(encoding="utf-8", errors="replace")
+    assert process.returncode == 130, shown[-2000:]
+    told_of = [line for line in shown.splitlines() if line.strip() and not line.startswith(("NOTE", "WARNING"))]
+    assert told_of == ["interrupted: what is committed stays; the same command goes on from there"]
+    assert told(output)["ending"] == "failed"
+    assert not (output / "_lock").exists()
+    assert not list(output.glob("documents/*"))

@@ -69,6 +69,7 @@ def write_batch(job: Job, batch_id: str, pieces: Pieces) -> None:
             why = "RowCountMismatch"
             unreadable |= dict.fromkeys(error.paths, why)
         except SPARK_ERRORS as error:
+            job.before_commit()  # of a run that ends the query is cancelled: no batch's fault
             why = name_of(error)
             job.log(f"batch {batch_id}: attempt {attempt} stopped: {why}")
             raise_if_hopeless(error)

@@ -3,13 +3,16 @@
 Contract
 - `WatchedLedger` hears of every batch: it lets none begin once the event is set (Stopped), and tells of each that is in
   place. `stream_stops` ends the streaming query between two batches, never within one.
+- `quiet_on_interrupt`, for a run that does not follow: Ctrl-C ends it within its batch, in one line; a second at once.
 - `stop_on_signals`: the first SIGTERM or SIGINT sets the event, a second one does what it did before: it ends at once.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +27,7 @@ from cardio_ner.spark.hadoop import File, read_text
 from cardio_ner.spark.ledger import Ledger
 
 LOOK_SECONDS = 0.1
+QUIET_SECONDS = 5.0
 
 
 class Stopped(Exception):  # noqa: N818  no error: the run was asked to
@@ -114,6 +118,27 @@ def stop_on_signals(spark: SparkSession) -> threading.Event:
             told = _JvmHandler(context._jvm.sun.misc.Signal, stop)
             told.before = context._jvm.sun.misc.Signal.handle(context._jvm.sun.misc.Signal(name), told)
     return stop
+
+
+def quiet_on_interrupt(spark: SparkSession) -> None:
+    """Ctrl-C interrupts the job, and what Spark says of its end is not shown. For the main thread of a job, for the
+    rest of its life."""
+    context: Any = spark.sparkContext
+    jvm = context._jvm
+    with suppress(Py4JError):  # a JVM that leaves signals to others (-Xrs)
+        # Under spark-submit the JVM is told as well, and would end before this process has let go of the output.
+        jvm.sun.misc.Signal.handle(jvm.sun.misc.Signal("INT"), jvm.sun.misc.SignalHandler.SIG_IGN)
+
+    def first(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        sys.stderr.write("interrupted: what is committed stays; the same command goes on from there\n")
+        logging.disable()
+        quiet = threading.Thread(target=context.setLogLevel, args=("OFF",), daemon=True)  # this one may be asking Py4J
+        quiet.start()
+        quiet.join(QUIET_SECONDS)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, first)
 
 
 class _JvmHandler:

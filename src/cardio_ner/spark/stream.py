@@ -55,12 +55,20 @@ def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None)
     """Annotate what the stream brings; returns when there is no more, or never where it follows."""
     checkpoint = f"{job.output}/_state/stream-{job.stream}"
     one_at_a_time = threading.Lock()
+    over = threading.Event()
     failures: list[BaseException] = []
+
+    def before_commit() -> None:
+        if over.is_set():
+            raise RunError("the run was interrupted: expected to end the batch; run again")
+        job.before_commit()
+
+    streamed = replace(job, before_commit=before_commit)
 
     def annotate_listing(listing: DataFrame, number: int) -> None:
         try:
             with one_at_a_time:
-                _annotate_listing(job, ledger, checkpoint, listing, number, follows=follow_seconds is not None)
+                _annotate_listing(streamed, ledger, checkpoint, listing, number, follows=follow_seconds is not None)
         except BaseException as error:  # noqa: BLE001  a KeyboardInterrupt too belongs to the run
             failures.append(error)
             # Py4J and Spark log what is raised here, traceback and all: the error itself is raised by the run.
@@ -83,6 +91,7 @@ def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None)
             raise failures[0] from None
         raise _stopped(checkpoint, error) from None
     finally:
+        over.set()  # it waits for a batch in progress, which must not be tried again
         query.stop()
 
 
