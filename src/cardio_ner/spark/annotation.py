@@ -1,8 +1,8 @@
 """Rows as the gate let them pass → rows as they are staged: known, or tagged by the UDF, spread over the cores.
 
 Contract: every row comes back once. Rows with one id and text go to one task, which tags them once (see worker.py).
-What is known is not tagged; where its language was detected, the worker detects it again: this run may detect among
-other languages than the one that found it.
+What is known is not tagged; where its language was detected, and runs have detected among other languages than this one
+does, the worker detects it again.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ def annotate_rows(job: Job, batch_id: str, rows: DataFrame, *, n_bytes: int, car
         rows = rows.withColumn("known", F.lit(None).cast(KNOWN))
     rounds = rounds_for(n_bytes, cores=job.spark.sparkContext.defaultParallelism)
     annotation = annotation_udf(job.settings, job.models, careful=careful, progress=job.meter.counted)
-    text = F.expr("IF(known.language_source = 'given', NULL, text)")
+    sure = "known.language_source = 'given'" if job.detects_again else "known IS NOT NULL"
+    text = F.expr(f"IF({sure}, NULL, text)")
     identity = F.concat_ws(" ", *reversed(IDENTITY))
     given = annotation(text, "language", identity, "known.language")
     annotated = spread(rows, rounds, IDENTITY).withColumn("annotation", given)
-    columns = _columns(job.models, batch_id)
+    is_known = f"({sure} OR known.language = annotation.language)"
+    columns = _columns(job.models, batch_id, is_known)
     return annotated.selectExpr(*(f"{columns.get(name, quoted(name))} AS {quoted(name)}" for name in job.staged.names))
 
 
-def _columns(models: dict[str, Model], batch_id: str) -> dict[str, str]:
+def _columns(models: dict[str, Model], batch_id: str, is_known: str) -> dict[str, str]:
     """What is staged of the gated row, of what is known of it (see known.py) and of what the UDF found. In SQL: each
     step of an expression that is built from Python is several calls of the JVM, thousands in all."""
     model_ids = ", ".join(f"'{code}', '{model.model_id}'" for code, model in models.items())  # codes and digests
     its_model_id = f"IF(annotation.status IN ('annotated', 'unchanged'), map({model_ids})[annotation.language], NULL)"
-    is_known = "(known.language_source = 'given' OR known.language = annotation.language)"
     known = {name: f"IF({is_known}, known.{name}, NULL)" for name in KNOWN_NAMES}
     return {
         "language": f"coalesce({known['language']}, annotation.language, language)",

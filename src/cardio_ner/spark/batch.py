@@ -166,7 +166,9 @@ def _writes(job: Job, batch_id: str, staged: DataFrame, pieces: Pieces, counts: 
     for file in pieces.files:
         count = counts[file.path]
         n_rows, error_type = (count, None) if isinstance(count, int) else (1, count)
-        ledger.append((job.stream, file.path, file.n_bytes, file.modified_ms, n_rows, error_type, now, job.family))
+        ledger.append(
+            (job.stream, file.path, file.n_bytes, file.modified_ms, n_rows, error_type, now, job.family, job.languages)
+        )
     documents = documents_of(staged, version=version("cardio-ner"), kept=job.kept)
     yield partial(write_spans, spans_of(staged), job.output, batch_id)
     yield partial(write_rows, documents, "documents", job.output, batch_id)

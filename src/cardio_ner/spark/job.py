@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import ArrayType, StructField, StructType
 
 from cardio_ner.spark.account import BatchAccount
 from cardio_ner.spark.hadoop import File
+from cardio_ner.spark.ledger import detected_among_others
 from cardio_ner.spark.progress import Meter
 from cardio_ner.spark.schema import DOCUMENTS, MENTION
 from cardio_ner.spark.settings import Model, Settings
@@ -34,6 +36,16 @@ class Job:
     """Called before anything is put in place; raises if this run must not write any more."""
     meter: Meter
     accounts: list[BatchAccount] = field(default_factory=list)
+
+    @property
+    def languages(self) -> str:
+        """Those that are detected among: those that have a checkpoint."""
+        return " ".join(sorted(self.models))
+
+    @cached_property
+    def detects_again(self) -> bool:
+        """May a language that the tables have as detected be another one in this run?"""
+        return detected_among_others(self.spark, self.output, self.languages)
 
     @property
     def kept(self) -> list[StructField]:

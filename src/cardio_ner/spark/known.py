@@ -4,7 +4,7 @@ Contract
 - A row is `unchanged` where a committed row has the same doc_id and text_sha256, the same language from the same place
   (given, or detected: then as it was last detected) and this run's checkpoint of that language. `source_batch` names
   the batch whose spans are its mentions.
-- What was detected is known only if this run, which may detect among other languages, detects it so too: worker.py.
+- What was detected is known only if this run, which may detect among other languages, detects it so too: annotation.py.
 - Cost: one pass over the batch's ids and one over narrow columns of the documents table, joined; texts and spans of
   the past are never read. It grows with the history (docs/operations.md says what was measured), is skipped while there
   is none, and `skip_unchanged: false` turns it off.

@@ -56,6 +56,13 @@ class Ledger:
         self.seen.update({file.path: (file.n_bytes, file.modified_ms) for file in files})
 
 
+def detected_among_others(spark: SparkSession, output: str, languages: str) -> bool:
+    """Has any run detected languages among others than these? (Of runs of earlier versions nobody knows.)"""
+    if not folders_in(spark, f"{output}/inputs"):
+        return False
+    return not read_inputs(spark, output).where(F.col("languages") != languages).isEmpty()
+
+
 def in_batches(files: Sequence[File], batch_bytes: int) -> Iterator[list[File]]:
     """The files in order, in batches of at most `batch_bytes`, or one larger file, and of at most MAX_FILES."""
     batch: list[File] = []

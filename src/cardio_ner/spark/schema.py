@@ -94,12 +94,13 @@ INPUTS = StructType(
         error_type=STRING,
         read_at=TimestampType(),
         family=STRING,
+        languages=STRING,
         batch_id=STRING,
     )
 )
 """The ledger: one row per input file (or chunk of a catalog table) and batch, with the rows that an independent reader
-counts in it; `error_type` where it could not be read. `stream` tells configurations apart; those of one `family` (null
-in ledgers of earlier versions) read the same records."""
+counts in it; `error_type` where it could not be read. `stream` tells configurations apart; those of one `family`
+read the same records; `languages` are those that were detected among (both null in ledgers of earlier versions)."""
 
 DOCUMENT_PARTITIONS = ["batch_id"]
 SPAN_PARTITIONS = ["language", "entity_type", "batch_id"]
