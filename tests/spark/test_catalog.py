@@ -150,6 +150,14 @@ def test_a_catalog_that_fails_is_told_in_one_line(spark: SparkSession, output: P
         register_database(spark, str(output), database)
 
 
+def kill_compaction(spark: SparkSession, output: Path) -> None:
+    """After its mark, so that whoever comes next finishes it."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(compact, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            compact.compact(spark, str(output))
+
+
 def test_a_database_follows_a_killed_compaction_that_a_run_ends(
     spark: SparkSession, output: Path, tmp_path: Path, database: str, two_group_checkpoint: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -157,10 +165,7 @@ def test_a_database_follows_a_killed_compaction_that_a_run_ends(
     write_documents(output, document("e", "b2-0", at=2))
     write_spans(output, span("e", "b2-0", "new"))
     register_database(spark, str(output), database)
-    with monkeypatch.context() as patched:
-        patched.setattr(compact, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            compact.compact(spark, str(output))
+    kill_compaction(spark, output)
     (notes := tmp_path / "notes").mkdir()
     (notes / "a.jsonl").write_text('{"doc_id": "a", "text": "Tos", "language": "es"}\n', encoding="utf-8")
     counted: list[int] = []
@@ -174,18 +179,14 @@ def test_a_database_follows_a_killed_compaction_that_a_run_ends(
 
 
 def test_a_run_that_would_end_a_killed_compaction_asks_for_the_database_and_registers_the_others_too(
-    spark: SparkSession, output: Path, tmp_path: Path, database: str, two_group_checkpoint: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    spark: SparkSession, output: Path, tmp_path: Path, database: str, two_group_checkpoint: Path
+) -> None:
     write_documents(output, document("e", "b2-0", at=2))
     write_spans(output, span("e", "b2-0", "new"))
     other = f"{database}_too"
     register_database(spark, str(output), database)
     register_database(spark, str(output), other)
-    with monkeypatch.context() as patched:
-        patched.setattr(compact, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            compact.compact(spark, str(output))
+    kill_compaction(spark, output)
     notes = tmp_path / "notes.jsonl"
     notes.write_text('{"doc_id": "a", "text": "Tos", "language": "es"}\n', encoding="utf-8")
     settings = Settings(checkpoints={"es": str(two_group_checkpoint)})

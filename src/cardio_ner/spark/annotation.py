@@ -21,17 +21,17 @@ from cardio_ner.spark.udf import annotation_udf
 
 def annotate_rows(job: Job, batch_id: str, rows: DataFrame, *, n_bytes: int, careful: bool) -> DataFrame:
     """The gated rows with the UDF's columns in place of text, spread over the cores, copies in one task."""
-    if job.settings.skip_unchanged and has_documents(job.spark, job.output):
+    if is_asked := job.settings.skip_unchanged and has_documents(job.spark, job.output):
         rows = mark_known(rows, job.output, job.models)
     else:
         rows = rows.withColumn("known", F.lit(None).cast(KNOWN))
     rounds = rounds_for(n_bytes, cores=job.spark.sparkContext.defaultParallelism)
     annotation = annotation_udf(job.settings, job.models, careful=careful, progress=job.meter.counted)
-    sure = "known.language_source = 'given'" if job.detects_again else "known IS NOT NULL"
+    sure = "known.language_source = 'given'" if is_asked and job.detects_again else "known IS NOT NULL"
     text = F.expr(f"IF({sure}, NULL, text)")
     identity = F.concat_ws(" ", *reversed(IDENTITY))
-    given = annotation(text, "language", identity, "known.language")
-    annotated = spread(rows, rounds, IDENTITY).withColumn("annotation", given)
+    found = annotation(text, "language", identity, "known.language")
+    annotated = spread(rows, rounds, IDENTITY).withColumn("annotation", found)
     is_known = f"({sure} OR known.language = annotation.language)"
     columns = _columns(job.models, batch_id, is_known)
     return annotated.selectExpr(*(f"{columns.get(name, quoted(name))} AS {quoted(name)}" for name in job.staged.names))

@@ -22,7 +22,6 @@ import io
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from itertools import groupby
 from operator import and_, itemgetter
@@ -50,7 +49,6 @@ _SURPLUS = 8
 _BEGINNING = 64 * 1024
 """Bytes among which a file's first line end is looked for."""
 _LINE_END = re.compile(rb"\r\n?|\n")
-_BEGINNINGS_AT_ONCE = 8
 _COMPARED = 50
 """Fields by which a record is told from the header."""
 
@@ -119,18 +117,18 @@ def read_csv(
 ) -> DataFrame:
     """The named columns of files that have the header. Read as Latin-1, in which every byte is a character, and turned
     back into its bytes: Spark's own reading of bytes that are not UTF-8 replaces them."""
-    with ThreadPoolExecutor(_BEGINNINGS_AT_ONCE) as threads:
-        line_ends = list(threads.map(lambda file: _line_end(spark, file), files))
+    filled = [file for file in files if file.n_bytes]
+    beginnings = dict(zip(filled, first_bytes(spark, (file.path for file in filled), _BEGINNING), strict=True))
     alike: dict[str, list[File]] = {}
-    for file, line_end in zip(files, line_ends, strict=True):
-        alike.setdefault(line_end, []).append(file)
+    for file in files:
+        alike.setdefault(_line_end(beginnings.get(file, b"")), []).append(file)
     frames = (_read_alike(spark, some, line_end, header, names, encoding) for line_end, some in alike.items())
     return reduce(DataFrame.unionByName, frames)
 
 
-def _line_end(spark: SparkSession, file: File) -> str:
+def _line_end(beginning: bytes) -> str:
     """What a file's first line ends with; a line feed where there is but one."""
-    found = _LINE_END.search(first_bytes(spark, file.path, _BEGINNING) if file.n_bytes else b"")
+    found = _LINE_END.search(beginning)
     return found[0].decode() if found else "\n"
 
 

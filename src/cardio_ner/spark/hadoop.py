@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,6 +22,7 @@ from cardio_ner.errors import RunError
 from cardio_ner.spark.spark_error import SPARK_ERRORS, name_of
 
 HIDDEN = ("_", ".")
+OPEN_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,18 +148,23 @@ def read_text(spark: SparkSession, path: str) -> str | None:
         stream.close()
 
 
-def first_bytes(spark: SparkSession, path: str, n_bytes: int) -> bytes:
-    """What a file begins with, decompressed as its name says."""
-    hadoop_path, file_system = hadoop_path_of(spark, path)
+def first_bytes(spark: SparkSession, paths: Iterable[str], n_bytes: int) -> list[bytes]:
+    """What each file begins with, decompressed as its name says."""
     jvm: Any = spark.sparkContext._jvm
     codecs = jvm.org.apache.hadoop.io.compress.CompressionCodecFactory(spark.sparkContext._jsc.hadoopConfiguration())
-    stream, codec = file_system.open(hadoop_path), codecs.getCodec(hadoop_path)
-    try:
-        stream = codec.createInputStream(stream) if codec else stream
-        beginning = jvm.org.apache.commons.io.input.BoundedInputStream(stream, n_bytes)
-        return bytes(jvm.org.apache.commons.io.IOUtils.toByteArray(beginning))
-    finally:
-        stream.close()
+
+    def read(path: str) -> bytes:
+        hadoop_path, file_system = hadoop_path_of(spark, path)
+        stream, codec = file_system.open(hadoop_path), codecs.getCodec(hadoop_path)
+        try:
+            stream = codec.createInputStream(stream) if codec else stream
+            beginning = jvm.org.apache.commons.io.input.BoundedInputStream(stream, n_bytes)
+            return bytes(jvm.org.apache.commons.io.IOUtils.toByteArray(beginning))
+        finally:
+            stream.close()
+
+    with ThreadPoolExecutor(OPEN_AT_ONCE) as threads:
+        return list(threads.map(read, paths))
 
 
 def modified_ms(spark: SparkSession, path: str) -> int | None:

@@ -58,8 +58,6 @@ class Ledger:
 
 def detected_among_others(spark: SparkSession, output: str, languages: str) -> bool:
     """Has any run detected languages among others than these? (Of runs of earlier versions nobody knows.)"""
-    if not folders_in(spark, f"{output}/inputs"):
-        return False
     return not read_inputs(spark, output).where(F.col("languages") != languages).isEmpty()
 
 

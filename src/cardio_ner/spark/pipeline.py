@@ -80,8 +80,9 @@ def annotate(
             ledger = WatchedLedger(seen.seen, stop, tell)
             left = seen.left(source.listing())
             with Meter(spark, source.n_bytes(left)) as meter:
-                told = (models, stream, family, log, lock.check, meter, run.batches)
-                job = Job(spark, source, output, source.settings, *told)
+                job = Job(
+                    spark, source, output, source.settings, models, stream, family, log, lock.check, meter, run.batches
+                )
                 _run(job, ledger, left, follow_seconds=follow_seconds, retry=retry)
             run.register()
             return run.tell("stopped" if ledger.stop.is_set() else "done")
