@@ -59,6 +59,7 @@ def tidied(marked: str, language: str = "es") -> str:
         ("en", "[con]", "[con]"),
         ("it", "[stenosi della] valvola", "[stenosi] della valvola"),
         ("it", "[infarto del]", "[infarto] del"),
+        ("es", "ingresa [por (IAM] anterior)", "ingresa por ([IAM] anterior)"),
         ("pt", "[estenose de,]", "[estenose de],"),
     ],
 )

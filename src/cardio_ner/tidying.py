@@ -54,12 +54,12 @@ def _is_idle(mention: str, language: str) -> bool:
 
 
 def _tidied(text: str, span: Span, language: str) -> Span:
-    while (changed := _trimmed(text, _balanced(text, span), language)) != span:
+    while (changed := _trimmed(text, _balanced(text, span, language), language)) != span:
         span = changed
     return span
 
 
-def _balanced(text: str, span: Span) -> Span:
+def _balanced(text: str, span: Span, language: str) -> Span:
     """Without a parenthesis that nothing closes or opens, or with the one right after it that closes."""
     mention = text[span.start : span.end]
     opened, closed = mention.count("("), mention.count(")")
@@ -68,13 +68,13 @@ def _balanced(text: str, span: Span) -> Span:
     if opened == closed:
         return span
     at = mention.rfind("(") if opened > closed else mention.find(")")
-    if _has_letters(mention[:at]):
+    if _says_something(mention[:at], language):
         return replace(span, end=span.start + at)
-    return replace(span, start=span.start + at + 1) if _has_letters(mention[at:]) else span
+    return replace(span, start=span.start + at + 1) if _says_something(mention[at:], language) else span
 
 
-def _has_letters(text: str) -> bool:
-    return any(map(str.isalnum, text))
+def _says_something(part: str, language: str) -> bool:
+    return any(map(str.isalnum, part)) and not _is_idle(part, language)
 
 
 def _trimmed(text: str, span: Span, language: str) -> Span:
