@@ -77,6 +77,16 @@ def test_top_counts_accents_however_they_are_written(tmp_path: Path) -> None:
     assert told.splitlines()[1:] == [f"es,{normalize('NFC', 'derrame pericárdico')},2,2,0.5"]
 
 
+@pytest.mark.parametrize(("types", "there"), [(["DRUG", "PROC"], "DRUG, PROC"), ([], "no mentions at all")])
+def test_top_of_a_type_that_is_not_there_says_which_are(tmp_path: Path, types: list[str], there: str) -> None:
+    write_documents(tmp_path, document("a", "b1-0", at=1))
+    write_spans(tmp_path, *(span("a", "b1-0", "losartan", start=8 * n, entity_type=its) for n, its in enumerate(types)))
+    result = CliRunner().invoke(app, ["query", str(tmp_path), "--top", "medications", "--csv"])
+    assert result.exit_code == 0
+    assert result.stderr == f"(no mention is a MEDICATION: the tables have {there})\n"
+    assert result.stdout == "language,mention,mentions,records,mean_score\n"
+
+
 def test_the_views_are_there(output: str) -> None:
     for view in ("documents", "spans", "documents_current", "spans_current", "note_nlp"):
         assert ask(output, f"SELECT count(*) > 0 AS some FROM {view}", "--csv") == "some\nTrue\n"

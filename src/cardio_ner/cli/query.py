@@ -37,7 +37,7 @@ GROUP BY language, nfc_normalize(lower(text))
 ORDER BY mentions DESC, records DESC, language, mention
 LIMIT $limit
 """
-
+ENTITY_TYPES_THERE = "SELECT DISTINCT entity_type FROM spans_current ORDER BY entity_type"
 
 TOP_ROWS = 20
 INTERRUPTED = 130
@@ -81,11 +81,12 @@ def query(
         raise InputError("the SQL is not UTF-8: expected UTF-8; set the terminal and its locale to it")
     from cardio_ner.report.tables import open_tables
 
-    asked, values = sql or "", dict[str, object]()
-    if top is not None:
-        asked, values = TOP_MENTIONS, {"entity_type": ENTITY_TYPES[top], "limit": limit or TOP_ROWS}
+    values: dict[str, object] = {"entity_type": ENTITY_TYPES[top], "limit": limit or TOP_ROWS} if top else {}
+    asked = TOP_MENTIONS if sql is None else sql
     tables = _interruptible(lambda: open_tables(output))
     columns, rows = _interruptible(lambda: _answer(tables, asked, values), tables.interrupt)
+    if top is not None and not rows:
+        _say_what_is_there(tables, ENTITY_TYPES[top])
     if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(columns)
@@ -94,6 +95,13 @@ def query(
         from cardio_ner.report.terminal import open_console, table_of
 
         open_console().print(table_of(columns, rows))
+
+
+def _say_what_is_there(tables: duckdb.DuckDBPyConnection, asked: str) -> None:
+    """Nothing to count: because the checkpoints find another type, or name it otherwise?"""
+    _, types = _interruptible(lambda: _answer(tables, ENTITY_TYPES_THERE, {}), tables.interrupt)
+    there = ", ".join(str(name) for (name,) in types) or "no mentions at all"
+    typer.echo(f"(no mention is a {asked}: the tables have {there})", err=True)
 
 
 class SqlCommand(TyperCommand):
