@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     DistilBertConfig,
     DistilBertForMaskedLM,
@@ -18,10 +21,12 @@ from transformers import (
 
 from cardio_ner.checkpoint import Checkpoint
 from cardio_ner.document import DISEASE, MEDICATION
-from cardio_ner.errors import ConfigError
+from cardio_ner.errors import CardioNerError, ConfigError
 from cardio_training.building import build_model
+from cardio_training.pretraining_recipe import PretrainingRecipe
 from cardio_training.recipe import Recipe
 from cardio_training.run import train
+from cardio_training.starting import start_encoder
 from cardio_training.trainer import layered
 from tiny_models import tiny_tokenizer
 
@@ -76,3 +81,48 @@ def test_the_positions_that_layers_share_learn_as_slowly_as_the_embeddings(offic
     assert rates[model.mpnet.embeddings.word_embeddings.weight] == pytest.approx(0.1)
     assert rates[model.classifier.weight] == 0.8
     assert isinstance(model.classifier, torch.nn.Linear)
+
+
+def spoil(folder: Path, how: str) -> None:
+    """Leave weights in the base's folder that are not those of its config.json, or none that can be read."""
+    config_file, weights_file = folder / "config.json", folder / "model.safetensors"
+    config, weights = json.loads(config_file.read_text(encoding="utf-8")), load_file(weights_file)
+    if how == "named otherwise":
+        save_file({f"module.{name}": value for name, value in weights.items()}, weights_file, metadata={"format": "pt"})
+    elif how == "cut short":
+        weights_file.write_bytes(weights_file.read_bytes()[:1000])
+    elif how == "pickled":
+        weights_file.rename(folder / "pytorch_model.bin")
+    else:
+        key, value = how.split("=")
+        config[key] = int(value) if value.isdigit() else value
+        config_file.write_text(json.dumps(config), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("named otherwise", r"base_encoder .*: 37 weights of the encoder are not in its files"),
+        ("num_hidden_layers=3", r"base_encoder .*: 16 weights of the encoder .*'bert\.encoder\.layer\.2\."),
+        ("intermediate_size=128", r"base_encoder .*: 6 weights of the encoder are not in its files, or have other sh"),
+        ("model_type=foobert", r"base_encoder .*: transformers loads no model of it \(ValueError\): expected"),
+        ("cut short", r"no whole safetensors file"),
+        ("pickled", r"no safetensors: save the model with save_pretrained"),
+    ],
+)
+def test_a_base_without_all_of_its_weights_is_refused(
+    how: str, said: str, hub_checkpoint: Path, official_data: Path, tmp_path: Path
+) -> None:
+    """Its encoder would be drawn anew, and learnt with as if it knew something."""
+    base = Path(shutil.copytree(hub_checkpoint, tmp_path / "base"))
+    spoil(base, how)
+    recipe = Recipe.model_validate(
+        {"output": tmp_path, "base_encoder": str(base), "languages": ["es"], "label_groups": [[DISEASE]]}
+    )
+    pretraining = PretrainingRecipe.model_validate(
+        {"output": tmp_path, "base_encoder": str(base), "vocabulary": None, "texts": {"train": {"es": 1}}}
+    )
+    with pytest.raises(CardioNerError, match=said):
+        build_model(recipe, [], official_data)
+    with pytest.raises(CardioNerError, match=f"{said}|transformers loads no model"):
+        start_encoder(pretraining, data=official_data)

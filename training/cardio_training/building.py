@@ -8,8 +8,9 @@ Contract
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedModel, PreTrainedTokenizerFast
@@ -21,7 +22,7 @@ from cardio_ner.tags import TagScheme
 from cardio_training.acceleration import attention
 from cardio_training.provenance import learnt_words_alone
 from cardio_training.recipe import Recipe
-from cardio_training.saving import fast_tokenizer
+from cardio_training.saving import fast_tokenizer, load_base
 from cardio_training.splits import Split
 from cardio_training.trimming import trim_vocabulary, unlabelled_texts
 
@@ -40,16 +41,7 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
     tokenizer = fast_tokenizer(base)
     with torch.random.fork_rng():
         torch.manual_seed(HEAD_SEED)
-        model = AutoModelForTokenClassification.from_pretrained(
-            base,
-            id2label=dict(enumerate(scheme.head_labels)),
-            label2id={label: i for i, label in enumerate(scheme.head_labels)},
-            dtype=torch.float32,
-            attn_implementation=attention(),
-            **_dropout(recipe, base),
-            ignore_mismatched_sizes=True,
-            use_safetensors=True,
-        )
+        model = load_base(recipe.base_encoder, base, lambda: _loaded(recipe, base))
         _draw_head(model)
     _check_window(recipe, model)
     if not recipe.epochs:
@@ -62,6 +54,23 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
         ]
         tokenizer = trim_vocabulary(model, tokenizer, texts, pieces=recipe.vocabulary_pieces)
     return model, tokenizer
+
+
+def _loaded(recipe: Recipe, base: Path) -> tuple[PreTrainedModel, Mapping[str, Any]]:
+    """The base with a head for the recipe's labels, and transformers' report."""
+    labels = recipe.scheme.head_labels
+    model, report = AutoModelForTokenClassification.from_pretrained(
+        base,
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
+        dtype=torch.float32,
+        attn_implementation=attention(),
+        **_dropout(recipe, base),
+        ignore_mismatched_sizes=True,
+        use_safetensors=True,
+        output_loading_info=True,
+    )
+    return model, report
 
 
 def _dropout(recipe: Recipe, base: Path) -> dict[str, float]:

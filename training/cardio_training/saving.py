@@ -11,15 +11,16 @@ import hashlib
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
 
-from cardio_ner.errors import ConfigError
-from cardio_ner.model_files import tokenizer_files
+from cardio_ner.engine.loading import LEFT_OVER
+from cardio_ner.errors import CardioNerError, ConfigError
+from cardio_ner.model_files import check_files, read_config, tokenizer_files
 from cardio_training.pretraining_recipe import PretrainingRecipe
 from cardio_training.recipe import Recipe
 
@@ -41,6 +42,35 @@ def fast_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise ConfigError(f"{folder}: no fast tokenizer: offsets need tokenizer.json; convert it with transformers")
     return tokenizer
+
+
+def load_base(name: str, folder: Path, load: Callable[[], tuple[Any, Mapping[str, Any]]]) -> PreTrainedModel:
+    """The model that `load` has transformers load of a base encoder's folder, with its report of what was found there.
+
+    Raises CheckpointError or ConfigError where the files are no whole model, or lack weights of the encoder (heads
+    aside): these would be drawn anew, and learnt with as if they knew something.
+    """
+    read_config(folder)
+    check_files(folder)
+    try:
+        model, report = load()
+    except CardioNerError:
+        raise
+    except Exception as error:  # what transformers raises for files that it cannot use has many classes
+        raise ConfigError(
+            f"base_encoder {name}: transformers loads no model of it ({type(error).__name__}): expected whole files of "
+            "a model_type that this transformers knows"
+        ) from error
+    found = {*report["missing_keys"], *(key if isinstance(key, str) else key[0] for key in report["mismatched_keys"])}
+    body = f"{model.base_model_prefix}."
+    lost = sorted(key for key in found if key.startswith(body) and not LEFT_OVER.search(key))
+    if lost:
+        raise ConfigError(
+            f"base_encoder {name}: {len(lost)} weights of the encoder are not in its files, or have other shapes than "
+            f"its config.json says, such as {lost[:3]}: expected all of them; save it again with save_pretrained"
+        )
+    loaded: PreTrainedModel = model
+    return loaded
 
 
 def save_fp16(folder: Path, model: Any, tokenizer: PreTrainedTokenizerFast, texts: dict[str, str]) -> Path:

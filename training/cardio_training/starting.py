@@ -20,7 +20,7 @@ from cardio_ner.corpus.multicardioner import data_folder
 from cardio_ner.errors import ConfigError
 from cardio_training.carryover import carry_over
 from cardio_training.pretraining_recipe import PretrainingRecipe, VocabularyRecipe
-from cardio_training.saving import check_same_recipe, fast_tokenizer, save_fp16
+from cardio_training.saving import check_same_recipe, fast_tokenizer, load_base, save_fp16
 from cardio_training.texts import sources_of, weighted_texts
 from cardio_training.vocabulary import learn_vocabulary, model_kind
 
@@ -41,7 +41,13 @@ def start_encoder(recipe: PretrainingRecipe, *, data: Path | None = None) -> Pat
     base = resolve_model(recipe.base_encoder)
     tokenizer = fast_tokenizer(base)
     with _no_load_report():
-        model = AutoModelForMaskedLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
+        model = load_base(
+            recipe.base_encoder,
+            base,
+            lambda: AutoModelForMaskedLM.from_pretrained(
+                base, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+            ),
+        )
     _check_base(recipe, model, tokenizer)
     counts: dict[str, int] = {}
     if recipe.vocabulary is not None:
