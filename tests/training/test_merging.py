@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import BertForTokenClassification
 
 from cardio_ner.checkpoint import MANIFEST, WEIGHTS, Checkpoint, Manifest
 from cardio_ner.document import DISEASE, MEDICATION
+from cardio_ner.engine.loading import load_model
 from cardio_ner.errors import ConfigError
 from cardio_ner.tagger import Tagger
 from cardio_training import merging
@@ -20,6 +22,7 @@ from cardio_training.merging import last_epochs, merge
 from cardio_training.provenance import unseen_fold
 from cardio_training.recipe import Recipe
 from cardio_training.run import train
+from tiny_models import tiny_tokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -120,6 +123,31 @@ def test_strangers_are_refused(runs: list[Path], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"config\.json differs"):
         merge([runs[0], other], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_in_several_files_and_tokenizers_of_other_files_are_merged_too(
+    hub_checkpoint: Path, tmp_path: Path
+) -> None:
+    """Models of others: their weights may be parted, their tokenizer a vocab.txt."""
+    parts = [tmp_path / "one", tmp_path / "other"]
+    for factor, folder in enumerate(parts, start=1):
+        model = BertForTokenClassification.from_pretrained(hub_checkpoint)
+        model.classifier.weight.data *= factor
+        model.save_pretrained(folder, max_shard_size="50KB")
+        pieces = sorted((vocabulary := tiny_tokenizer().get_vocab()), key=vocabulary.__getitem__)
+        (folder / "vocab.txt").write_text("\n".join(pieces), encoding="utf-8")
+    assert not (parts[0] / WEIGHTS).exists()
+    folder, _ = merge(parts, tmp_path / "merged")
+    heads = [
+        load_model(Checkpoint.open(path), device=torch.device("cpu"), dtype=torch.float32).classifier.weight
+        for path in (folder, *parts)
+    ]
+    assert torch.allclose(heads[0], (heads[1] + heads[2]) / 2, atol=1e-3)
+    assert [file.name for file in folder.glob("*.safetensors*")] == [WEIGHTS]
+    (parts[1] / "vocab.txt").unlink()
+    tiny_tokenizer().save_pretrained(parts[1])
+    with pytest.raises(ConfigError, match=r"other: its tokenizer\.json differs"):
+        merge(parts, tmp_path / "out")
 
 
 def test_fewer_epochs_than_asked_for_are_an_error(runs: list[Path]) -> None:

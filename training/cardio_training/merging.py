@@ -18,10 +18,12 @@ from safetensors.torch import load_file, save_file
 
 from cardio_ner.checkpoint import MANIFEST, WEIGHTS, Checkpoint, Manifest
 from cardio_ner.errors import ConfigError
+from cardio_ner.model_files import tokenizer_files
 from cardio_training.provenance import unseen_fold
 from cardio_training.saving import whole_checkpoints
 
-SAME_FILES = ("config.json", "tokenizer.json")
+INDEX = f"{WEIGHTS}.index.json"
+"""What says which weight is in which file, where there are several."""
 SAME_FIELDS = (
     "languages",
     "label_groups",
@@ -74,6 +76,8 @@ def _write(target: Path, like: Path, weights: dict[str, torch.Tensor], manifest:
     building = target.with_name(f"{target.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     shutil.copytree(like, building)
+    for file in (*_weight_files(building), building / INDEX):
+        file.unlink(missing_ok=True)
     save_file({name: value.half() for name, value in weights.items()}, building / WEIGHTS, metadata={"format": "pt"})
     (building / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
@@ -84,9 +88,21 @@ def mean_weights(folders: Sequence[Path]) -> dict[str, torch.Tensor]:
     """The mean of each tensor, in float32."""
     total: dict[str, torch.Tensor] = {}
     for folder in folders:
-        for name, value in load_file(folder / WEIGHTS).items():
-            total[name] = total[name] + value.float() if name in total else value.float()
+        for file in _weight_files(folder):
+            for name, value in load_file(file).items():
+                total[name] = total[name] + value.float() if name in total else value.float()
     return {name: value / len(folders) for name, value in total.items()}
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """Those that transformers reads: one, or those into which it parts a large model."""
+    whole = folder / WEIGHTS
+    return [whole] if whole.exists() else sorted(folder.glob("model-*.safetensors"))
+
+
+def _alike(folder: Path) -> list[Path]:
+    """The files that say what the weights are of."""
+    return [folder / "config.json", *tokenizer_files(folder)]
 
 
 def _check(parts: Sequence[Checkpoint]) -> None:
@@ -94,8 +110,9 @@ def _check(parts: Sequence[Checkpoint]) -> None:
         raise ConfigError("expected two checkpoints or more to merge")
     first = parts[0]
     for other in parts[1:]:
-        for name in SAME_FILES:
-            if (first.folder / name).read_bytes() != (other.folder / name).read_bytes():
+        for name in sorted({path.name for part in (first, other) for path in _alike(part.folder)}):
+            files = first.folder / name, other.folder / name
+            if not all(file.exists() for file in files) or files[0].read_bytes() != files[1].read_bytes():
                 raise ConfigError(f"{other.folder}: its {name} differs from that of {first.folder}: expected one model")
         for field in SAME_FIELDS:
             here, there = getattr(first.manifest, field), getattr(other.manifest, field)
