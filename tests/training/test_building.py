@@ -126,3 +126,14 @@ def test_a_base_without_all_of_its_weights_is_refused(
         build_model(recipe, [], official_data)
     with pytest.raises(CardioNerError, match=f"{said}|transformers loads no model"):
         start_encoder(pretraining, data=official_data)
+
+
+def test_masking_without_a_mask_token_is_refused(official_data: Path, tmp_path: Path) -> None:
+    """Nothing would be hidden, and the manifest would say that it was."""
+    recipe = recipe_of(tmp_path, tiny_distilbert(), token_masking=0.15)
+    file = tmp_path / "base" / "tokenizer_config.json"
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({key: value for key, value in settings.items() if key != "mask_token"}))
+    with pytest.raises(ConfigError, match=r"token_masking 0\.15: the tokenizer of base_encoder .* has no mask token"):
+        build_model(recipe, [], official_data)
+    build_model(recipe.model_copy(update={"token_masking": 0.0}), [], official_data)

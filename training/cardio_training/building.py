@@ -39,6 +39,11 @@ def build_model(recipe: Recipe, splits: Sequence[Split], data: Path) -> tuple[Pr
     base = resolve_model(recipe.base_encoder)
     scheme = recipe.scheme
     tokenizer = fast_tokenizer(base)
+    if recipe.epochs and recipe.token_masking and tokenizer.mask_token_id is None:
+        raise ConfigError(
+            f"token_masking {recipe.token_masking}: the tokenizer of base_encoder {recipe.base_encoder} has no mask "
+            "token, and nothing would be hidden: set token_masking to 0, or name the token in tokenizer_config.json"
+        )
     with torch.random.fork_rng():
         torch.manual_seed(HEAD_SEED)
         model = load_base(recipe.base_encoder, base, lambda: _loaded(recipe, base))
