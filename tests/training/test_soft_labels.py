@@ -45,7 +45,7 @@ def recipe_of(output: Path, teachers: list[Path], **changes: object) -> Recipe:
     values: dict[str, object] = {
         "output": output,
         "base_encoder": str(teachers[0]) if teachers else "none",
-        "languages": ["es"],
+        "languages": ["es", "it"],
         "label_groups": [[DISEASE], [MEDICATION]],
         "window_tokens": 24,
         "overlap_tokens": 8,
@@ -164,6 +164,15 @@ def test_a_teacher_labels_texts_of_its_own_languages(
     assert not np.allclose(labels["both"], labels["one"], atol=0.1)
     with pytest.raises(ConfigError, match="texts in 'it': expected a teacher of that language"):
         soft_examples(recipe_of(tmp_path / "none", [spanish]), tokenizer, text_data)
+
+
+def test_texts_of_a_language_that_the_recipe_does_not_name_are_refused(
+    two_group_checkpoint: Path, tokenizer: DocumentTokenizer, text_data: Path, tmp_path: Path
+) -> None:
+    """Their language would be learnt, and the manifest would not tell."""
+    recipe = recipe_of(tmp_path, [two_group_checkpoint], languages=["es", "en"])
+    with pytest.raises(ConfigError, match="unlabelled: texts in 'it': expected the recipe's languages, es, en; name"):
+        soft_examples(recipe, tokenizer, text_data)
 
 
 @pytest.mark.parametrize(

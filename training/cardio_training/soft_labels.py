@@ -6,7 +6,8 @@ Contract
 - A token's soft labels are, group by group, the mean of the probabilities of those teachers that have a token which
   begins where it does (their vocabularies may differ); where none has one, it is not labelled. Of a teacher that
   learnt each word's first token alone (`labelled: words`) the others' probabilities mean nothing, and do not count.
-- A label group, or a language of the texts, that no teacher has: ConfigError.
+- A label group, or a language of the texts, that no teacher has, or a language that the recipe does not name (the
+  manifest would not tell that it was learnt): ConfigError.
 - They are computed once and kept beside the run (`soft_labels.npy`), for the same teachers, texts, vocabulary and label
   groups.
 
@@ -77,7 +78,7 @@ def soft_examples(recipe: Recipe, tokenizer: DocumentTokenizer, data: Path) -> l
 def _kept(recipe: Recipe, documents: Sequence[Document], tokens: Sequence[Tokens]) -> Soft:
     """The labels of all texts, one after the other: [sum of T, K]."""
     teachers = [Checkpoint.open(teacher) for teacher in recipe.teachers]
-    _check(recipe.scheme, teachers, documents)
+    _check(recipe, teachers, documents)
     ids = hashlib.sha256(b"".join(its_tokens.ids.tobytes() for its_tokens in tokens)).hexdigest()
     groups = [group.labels for group in recipe.scheme.groups]
     made_from = json.dumps([[_named(teacher) for teacher in teachers], documents_digest(documents), ids, groups])
@@ -93,7 +94,8 @@ def _kept(recipe: Recipe, documents: Sequence[Document], tokens: Sequence[Tokens
     return np.asarray(np.load(file), dtype=np.float16)
 
 
-def _check(scheme: TagScheme, teachers: Sequence[Checkpoint], documents: Sequence[Document]) -> None:
+def _check(recipe: Recipe, teachers: Sequence[Checkpoint], documents: Sequence[Document]) -> None:
+    scheme = recipe.scheme
     for group in scheme.groups:
         if not any(group in teacher.scheme.groups for teacher in teachers):
             raise ConfigError(f"teachers: none has the label group {group.labels}: expected those of the recipe")
@@ -103,6 +105,11 @@ def _check(scheme: TagScheme, teachers: Sequence[Checkpoint], documents: Sequenc
                 f"teachers: {teacher.folder} has no label group of the recipe's: expected one; leave it out"
             )
     for language in sorted({document.language for document in documents}):
+        if language not in recipe.languages:
+            raise ConfigError(
+                f"unlabelled: texts in {language!r}: expected the recipe's languages, {', '.join(recipe.languages)}; "
+                "name it there, or leave its texts out"
+            )
         if not any(_reads(teacher, language) for teacher in teachers):
             raise ConfigError(f"unlabelled: texts in {language!r}: expected a teacher of that language; add one")
 
