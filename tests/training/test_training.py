@@ -516,6 +516,16 @@ def test_windows_longer_than_the_base_has_positions_are_refused(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("held_out_fold", [0, None])
+def test_a_run_that_diverges_is_told_so_and_leaves_no_checkpoint(
+    held_out_fold: int | None, hub_checkpoint: Path, official_data: Path, tmp_path: Path
+) -> None:
+    recipe = recipe_of(tmp_path, hub_checkpoint, learning_rate=1e30, epochs=2, held_out_fold=held_out_fold)
+    with pytest.raises(ConfigError, match=r"learning_rate 1e\+30: the weights are no finite numbers any more: exp"):
+        train(recipe, data=official_data)
+    assert not (tmp_path / "checkpoint").exists()
+
+
 def test_a_run_without_data_says_where_they_are_expected(hub_checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no multicardioner/track2 inside"):
         train(recipe_of(tmp_path / "run", hub_checkpoint), data=tmp_path)

@@ -81,6 +81,7 @@ def train(recipe: Recipe, *, data: Path | None = None) -> Path:
         trainer.train(resume_from_checkpoint=last_whole_checkpoint(recipe.output / "trainer"))
         if recipe.averaged_epochs > 1:
             average_into(model, last_epochs(recipe.output / "trainer", recipe.averaged_epochs))
+        trainer.check_numbers()
     manifest = _manifest(recipe, splits, report, written)
     texts = {MANIFEST: manifest.model_dump_json(indent=1)}
     folder = save_fp16(recipe.output / "checkpoint", trainer.model, tokenizer, texts)

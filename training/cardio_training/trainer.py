@@ -21,6 +21,7 @@ from transformers import PreTrainedModel, Trainer
 from cardio_ner.document import Document
 from cardio_ner.encoder import Encoder, choose_dtype
 from cardio_ner.engine.loading import engine_of
+from cardio_ner.errors import ConfigError
 from cardio_ner.evaluation import strict_score
 from cardio_ner.tagger import Tagger
 from cardio_ner.tags import TagScheme
@@ -99,7 +100,22 @@ class NerTrainer(Trainer):
 
     def score(self) -> dict[Task, float]:
         """Strict F1 of the model as it is now, per task."""
-        return score_tasks(tagger_of(self.model, self.document_tokenizer, self.recipe), self.held_out)
+        try:
+            return score_tasks(tagger_of(self.model, self.document_tokenizer, self.recipe), self.held_out)
+        except FloatingPointError:
+            raise _ran_away(self.recipe) from None
+
+    def check_numbers(self) -> None:
+        """Raise ConfigError where a weight is no finite number: where no fold is held out, nothing else would tell."""
+        if not all(bool(weight.isfinite().all()) for weight in cast(torch.nn.Module, self.model).parameters()):
+            raise _ran_away(self.recipe)
+
+
+def _ran_away(recipe: Recipe) -> ConfigError:
+    return ConfigError(
+        f"learning_rate {recipe.learning_rate}: the weights are no finite numbers any more: expected a run that "
+        "converges; set a smaller learning_rate (if any does this, the files of base_encoder are damaged)"
+    )
 
 
 def layered(groups: Sequence[dict[str, Any]], model: torch.nn.Module, decay: float) -> list[dict[str, Any]]:
