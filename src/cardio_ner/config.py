@@ -7,10 +7,25 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from yaml.constructor import ConstructorError
 
 from cardio_ner.errors import ConfigError
 
 Config = TypeVar("Config", bound=BaseModel)
+
+
+class _EachKeyOnce(yaml.SafeLoader):
+    """Of a key that stands there twice, yaml would take the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping. Raises ConstructorError for a key that was there before."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise ConstructorError(None, None, f"{key.value!r:.60} stands there twice", key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def read_config(path: Path | None, model: type[Config], overrides: dict[str, Any], *, example: str) -> Config:
@@ -27,7 +42,7 @@ def read_values(path: Path | None, *, example: str) -> dict[str, Any]:
     values: Any = {}
     if path is not None:
         try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+            values = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)
         except FileNotFoundError:
             raise ConfigError(f"{path}: no such file: see {example}") from None
         except (OSError, UnicodeDecodeError) as error:

@@ -114,7 +114,14 @@ def test_the_command_line_overrides_the_file(recipe_file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [("a: [", "not YAML"), ("- a", "expected keys and values"), ("", "expected keys")]
+    ("content", "said"),
+    [
+        ("a: [", "not YAML"),
+        ("- a", "expected keys and values"),
+        ("", "expected keys"),
+        ("epochs: 3\nseed: 1\nepochs: 5\n", r"not YAML: 'epochs' stands there twice\n.*line 3"),
+        ("unlabelled:\n  a.jsonl: 1\n  a.jsonl: 0.5\n", r"'a\.jsonl' stands there twice\n.*line 3"),
+    ],
 )
 def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, content: str, said: str) -> None:
     path = tmp_path / "recipe.yaml"
