@@ -1,6 +1,7 @@
 """Span and Document."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -93,3 +94,11 @@ def test_a_text_that_is_no_unicode_is_refused_and_not_told() -> None:
         Document("d7", "es", "Toma aspirina \ud800 y más")
     assert "Toma" not in str(caught.value)
     assert Document("d8", "es", "Toma aspirina 💊 y más").text
+
+
+@pytest.mark.parametrize("text", [None, float("nan"), b"Toma apixaban", "aórtica".encode()])
+def test_a_text_that_is_none_is_refused_with_its_document_and_not_told(text: Any) -> None:
+    """A missing text of a data frame, bytes of a file."""
+    with pytest.raises(DocumentError, match=f"'n7': its text is of type {type(text).__name__}: expected") as caught:
+        Document("n7", "es", text)
+    assert "apixaban" not in str(caught.value)

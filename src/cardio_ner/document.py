@@ -50,8 +50,8 @@ class Span:
 class Document:
     """One record: an identifier, a language code (`es`, `en`, `it`…), the text as it came, its mentions.
 
-    Raises DocumentError for a span that ends past the text, and for a text with one surrogate without the other, which
-    is no Unicode: no tokenizer takes it, nor can it be written.
+    Raises DocumentError for a text that is no str, for a span that ends past it, and for a text with one surrogate
+    without the other, which is no Unicode: no tokenizer takes it, nor can it be written.
     """
 
     doc_id: str
@@ -60,6 +60,11 @@ class Document:
     spans: tuple[Span, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.text, str):  # what a data frame has for a missing text, or bytes
+            raise DocumentError(
+                f"document {self.doc_id!r}: its text is of type {type(self.text).__name__}: expected str; leave out "
+                "rows without a text, and decode bytes"
+            )
         if not self.text.isascii():
             self._check_text()
         for span in self.spans:
