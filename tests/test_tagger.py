@@ -411,6 +411,8 @@ def test_the_tagger_carries_the_checkpoints_settings(two_group_checkpoint: Path)
 def test_a_name_that_is_no_model_is_refused() -> None:
     with pytest.raises(CheckpointError, match="no such folder"):
         Tagger.load("./no-such-checkpoint", device="cpu")
+    with pytest.raises(CheckpointError, match=r"'fr' is no folder here .*; what ships is es, en, it"):
+        Tagger.load("fr", device="cpu")
 
 
 def test_a_code_is_the_checkpoint_that_ships_whatever_folder_has_its_name(
@@ -419,5 +421,8 @@ def test_a_code_is_the_checkpoint_that_ships_whatever_folder_has_its_name(
     (tmp_path / "es").mkdir()  # of notes, say
     monkeypatch.chdir(tmp_path)
     assert Tagger.load("es").model_id == Checkpoint.open(packaged_model("es")).model_id
+    assert Tagger.load("ES").model_id == Tagger.load("es").model_id
     checkpoint_copy.rename(tmp_path / "it")
+    (tmp_path / "IT").symlink_to("it")  # a folder that is named so was always meant
+    assert Tagger.load("IT").model_id == Checkpoint.open(tmp_path / "it").model_id
     assert Tagger.load("./it").model_id == Tagger.load(Path("it")).model_id == Checkpoint.open(tmp_path / "it").model_id

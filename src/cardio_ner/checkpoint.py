@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cardio_ner.config import explain
+from cardio_ner.document import LANGUAGES
 from cardio_ner.errors import CheckpointError, ConfigError, TagError
 from cardio_ner.model_files import check_files, labels_of, positions_of, read_config, read_json, tokenizer_inputs
 from cardio_ner.packaged import package_folder
@@ -163,6 +164,13 @@ def resolve_model(name: str | Path) -> Path:
     return _from_hub(text)
 
 
+def language_that_ships(name: str) -> str | None:
+    """The language whose checkpoint a name asks for: its code, whatever folder has that name, or the code in capitals
+    (`ES`), where no folder has it."""
+    code = name.lower()
+    return code if code in LANGUAGES and (code == name or not Path(name).is_dir()) else None
+
+
 def packaged_model(language: str) -> Path:
     """The checkpoint that ships for a language. Raises CheckpointError where none does."""
     folder = package_folder("cardio_ner", f"models/{language}")
@@ -180,7 +188,7 @@ def _from_hub(name: str) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise CheckpointError(
             f"{name!r} is no folder here and could not be fetched from the model hub ({type(error).__name__}): "
-            "check the spelling and the connection, or give a local folder"
+            f"check the spelling and the connection, or give a local folder; what ships is {', '.join(LANGUAGES)}"
         ) from error
 
 

@@ -29,9 +29,9 @@ import numpy as np
 import torch
 
 from cardio_ner.budget import half_as_many_tokens, suitable_tokens
-from cardio_ner.checkpoint import Boundaries, Checkpoint, packaged_model
+from cardio_ner.checkpoint import Boundaries, Checkpoint, language_that_ships, packaged_model
 from cardio_ner.decoding import decode
-from cardio_ner.document import LANGUAGES, Document, Span
+from cardio_ner.document import Document, Span
 from cardio_ner.encoder import Encoder, device_errors
 from cardio_ner.engine.contract import Positions, Row, upload
 from cardio_ner.tags import Floats
@@ -75,8 +75,8 @@ class Tagger:
         """From a folder, a hub name, or the language code of a checkpoint that ships (a folder of notes may have that
         name: a folder of the working directory that is meant is `./es`, or a Path)."""
         if not isinstance(checkpoint, Checkpoint):
-            ships = isinstance(checkpoint, str) and checkpoint in LANGUAGES
-            checkpoint = Checkpoint.open(packaged_model(str(checkpoint)) if ships else checkpoint)
+            language = language_that_ships(checkpoint) if isinstance(checkpoint, str) else None
+            checkpoint = Checkpoint.open(packaged_model(language) if language else checkpoint)
         manifest = checkpoint.manifest
         encoder = Encoder.load(checkpoint, device=device, precision=precision)
         return cls(
