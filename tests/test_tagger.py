@@ -1,6 +1,7 @@
 """The tagger, on tiny random models: same spans whatever the batching, exact offsets, any length."""
 
 import dataclasses
+import pickle
 import sys
 import threading
 import unicodedata
@@ -413,6 +414,12 @@ def test_a_name_that_is_no_model_is_refused() -> None:
         Tagger.load("./no-such-checkpoint", device="cpu")
     with pytest.raises(CheckpointError, match=r"'fr' is no folder here .*; what ships is es, en, it"):
         Tagger.load("fr", device="cpu")
+
+
+def test_a_tagger_that_is_sent_to_another_process_says_what_to_do(tagger: Tagger) -> None:
+    """As Spark's closures and pools of processes would."""
+    with pytest.raises(pickle.PicklingError, match=r"expected one loaded in each process, with Tagger\.load"):
+        pickle.dumps(tagger)
 
 
 def test_a_code_is_the_checkpoint_that_ships_whatever_folder_has_its_name(

@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from pickle import PicklingError
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import torch
@@ -201,6 +202,14 @@ class Encoder:
         engine = _engine_that_computes(checkpoint, torch_device, precision, tokenizer.pad_id)
         _LOGGER.info("%s: %s", checkpoint.folder, engine.describe())
         return cls(engine, tokenizer, checkpoint.scheme)
+
+    def __reduce__(self) -> NoReturn:
+        """Weights in a processor's own layout cannot be written down, and torch says so in words of its own. (Pools of
+        processes and Spark look for this class of error.)"""
+        raise PicklingError(
+            "a loaded checkpoint cannot be sent to another process: expected one loaded in each process, with "
+            "Tagger.load, or inherited by fork"
+        )
 
     def log_probabilities(self, rows: Sequence[Row], wanted: Sequence[Positions] | None = None) -> list[Floats]:
         """Per row of t token ids (no special tokens): log-probabilities [u, K] of its wanted tokens (None: of all),
