@@ -57,8 +57,8 @@ def main(
         opened = Checkpoint.open(checkpoint)
         if brat is not None and written is not None:
             raise ConfigError("--brat and --written: expected at most one")
-        if json_file is not None and not json_file.parent.is_dir():
-            raise ConfigError(f"--json {json_file}: no such folder: make {json_file.parent} first")
+        if json_file is not None and (json_file.is_dir() or not json_file.parent.is_dir()):
+            raise ConfigError(f"--json {json_file}: expected a file in a folder that is there")
         languages = _languages(opened, language, brat or written)
         tagger = Tagger.load(opened, device=device, precision=precision)
         if boundaries is not None:
@@ -74,6 +74,11 @@ def main(
                 typer.echo(f"warning: {line}", err=True)
             for name in types if by_shape else ():
                 console.print(mistakes_table(gold, found, name))
+        if not scores:
+            raise ConfigError(
+                f"{checkpoint}: it finds {', '.join(opened.scheme.entity_types)}, which nobody annotated in the "
+                f"documents in {', '.join(languages)}: expected types of theirs; --brat scores on a folder of your own"
+            )
     where = str(brat) if brat is not None else _called(opened, fold, written)
     console.print(
         as_table(scores, f"{checkpoint} on {where}, boundaries: {tagger.boundaries}, tidied: {tagger.tidied}")

@@ -89,6 +89,15 @@ def test_a_model_that_names_no_language_needs_one(
     assert "its manifest names no language: expected --language" in capsys.readouterr().err
 
 
+def test_types_that_nobody_annotated_are_told_in_place_of_an_empty_table(
+    hub_checkpoint: Path, official_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        scored(hub_checkpoint, tmp_path / "scores.json", capsys, data=official_data, language=["es"])
+    assert "it finds DISO, DRUG, which nobody annotated in the documents in es: expected" in capsys.readouterr().err
+    assert not (tmp_path / "scores.json").exists()
+
+
 def test_a_brat_folder_is_scored_in_one_language(
     two_group_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,9 +128,10 @@ def test_scores_that_could_not_be_written_are_not_taken(
     two_group_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evaluate.Tagger, "load", None)
-    with pytest.raises(SystemExit, match="2"):
-        scored(two_group_checkpoint, tmp_path / "nowhere/scores.json", capsys, language=["es"], brat=tmp_path)
-    assert "nowhere/scores.json: no such folder" in capsys.readouterr().err
+    for file in (tmp_path / "nowhere/scores.json", tmp_path):
+        with pytest.raises(SystemExit, match="2"):
+            scored(two_group_checkpoint, file, capsys, language=["es"], brat=tmp_path)
+        assert f"--json {file}: expected a file in a folder that is there" in capsys.readouterr().err
 
 
 def test_notes_of_a_fold_are_scored_by_the_types_that_are_annotated_in_them(
