@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 from pydantic import ByteSize, Field, TypeAdapter, ValidationError
+from pyspark.sql import SparkSession
 
 from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_ner.spark.catalog import check_name, databases_of, register_database
@@ -39,12 +41,16 @@ def main(
         with session("cardio-ner compact", database=database) as spark:
             folder = output_folder(spark, output)
             databases = databases_of(spark, folder, database) if has_documents(spark, folder) else []
-            for name in databases:  # what cannot be done after the work must not be found then
-                register_database(spark, folder, name)
-            made = compact(spark, folder, file_bytes=aim)
-            for name in databases:
-                register_database(spark, folder, name)
+            register = partial(_register, spark, folder, databases)
+            register()  # what cannot be done after the work must not be found then
+            made = compact(spark, folder, file_bytes=aim, before_removal=register)
+            register()
         typer.echo(made or "one batch: nothing to merge")
+
+
+def _register(spark: SparkSession, folder: str, databases: list[str]) -> None:
+    for name in databases:
+        register_database(spark, folder, name)
 
 
 def _bytes_of(text: str) -> int:

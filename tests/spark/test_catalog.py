@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -176,6 +178,40 @@ def test_a_database_follows_a_killed_compaction_that_a_run_ends(
     annotate(spark, str(notes), str(output), settings, database=database)
     assert counted == [2]  # before it reads its input
     assert spark.table(f"{database}.documents_current").count() == 3
+
+
+def test_a_database_is_never_without_rows_though_all_is_killed_between_the_removal_and_its_registering(
+    spark: SparkSession, output: Path, tmp_path: Path, database: str, two_group_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def answers() -> tuple[int, list[str]]:
+        for table in ("documents", "spans"):
+            spark.catalog.refreshTable(f"{database}.{table}")
+        return spark.table(f"{database}.documents_current").count(), mentions(spark, f"{database}.spans_current")
+
+    write_documents(output, document("e", "b2-0", at=2))
+    write_spans(output, span("e", "b2-0", "new"))
+    register = partial(register_database, spark, str(output), database)
+    register()
+    assert compact.compact(spark, str(output), before_removal=register) is not None  # and no more: killed then
+    assert answers() == (2, ["new", "old"])
+
+    write_documents(output, document("f", "b3-0", at=3, n_spans=0))
+    register()
+    kill_compaction(spark, output)
+
+    def recover_and_die(*arguments: Any) -> None:
+        compact.recover(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pipeline, "recover", recover_and_die)
+    notes = tmp_path / "notes.jsonl"
+    notes.write_text('{"doc_id": "a", "text": "Tos", "language": "es"}\n', encoding="utf-8")
+    settings = Settings(checkpoints={"es": str(two_group_checkpoint)})
+    with pytest.raises(KeyboardInterrupt):
+        annotate(spark, str(notes), str(output), settings, database=database)
+    assert len(list(output.glob("documents/*"))) == 1
+    assert answers() == (3, ["new", "old"])
 
 
 def test_a_run_that_would_end_a_killed_compaction_asks_for_the_database_and_registers_the_others_too(

@@ -9,7 +9,8 @@ Contract
   see rows twice while the new batch and the old ones are both there.
 - `source_batch` of rows that name an old batch names the merged one; so does that of an annotated row whose mentions
   were left out for those of a later row.
-- Killed anywhere, `recover` undoes it (before the mark) or finishes it (after). Nothing old is removed before the mark.
+- Killed anywhere, `recover` undoes it (before the mark) or finishes it (after). Nothing old is removed before the mark,
+  nor before who keeps a catalog has heard of the merged batch (`before_removal`): a kill leaves no table without rows.
 - It holds the output's lock. Delta and Iceberg tables have compactions of their own.
 """
 
@@ -51,6 +52,10 @@ _SUPERSEDED = "_cardio_ner_superseded"
 """No name that a kept column would have."""
 
 
+def _nothing() -> None:
+    """What is done before the removal where no catalog has the output."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compaction:
     """The batch that was made, of which batches, and the tables' files before and after."""
@@ -64,14 +69,16 @@ class Compaction:
         return f"{len(self.merges)} batches are now {self.batch_id}: {self.n_files_before} files became {self.n_files}"
 
 
-def compact(spark: SparkSession, output: str, *, file_bytes: int = FILE_BYTES) -> Compaction | None:
+def compact(
+    spark: SparkSession, output: str, *, file_bytes: int = FILE_BYTES, before_removal: Callable[[], None] = _nothing
+) -> Compaction | None:
     """Merge the committed batches of an output; None where there are not two. Raises InputError where there is nothing
     to compact or another format does it, LockError where a run holds the output, AccountError (and leaves all as it
     was) where a row would be lost."""
     _check_output(spark, output)
     read_every_file(spark)
     with output_lock(spark, output) as lock:
-        recover(spark, output)
+        recover(spark, output, before_removal)
         merges = tuple(name.removeprefix("batch_id=") for name in folders_in(spark, f"{output}/documents"))
         if len(merges) < 2:  # noqa: PLR2004
             return None
@@ -89,11 +96,11 @@ def compact(spark: SparkSession, output: str, *, file_bytes: int = FILE_BYTES) -
             ) from None
         lock.check()
         write_text(spark, f"{output}/{MARK}", plan.batch_id)
-        _finish(spark, output, plan)
+        _finish(spark, output, plan, before_removal)
     return Compaction(plan.batch_id, plan.merges, before, _count_files(spark, output))
 
 
-def recover(spark: SparkSession, output: str) -> bool:
+def recover(spark: SparkSession, output: str, before_removal: Callable[[], None] = _nothing) -> bool:
     """Undo or finish a compaction that was killed; was there one? For a run that holds the lock, before it reads
     tables."""
     told = read_text(spark, f"{output}/{PLAN}")
@@ -108,8 +115,11 @@ def recover(spark: SparkSession, output: str) -> bool:
             raise RunError(f"{output}/{PLAN}: cut short: expected the plan of a compaction; restore it") from None
         remove(spark, literal(f"{output}/{PLAN}"))
         return False
-    step = _finish if marked else _undo
-    step(spark, output, Compaction(plan["batch_id"], tuple(plan["merges"])))
+    known = Compaction(plan["batch_id"], tuple(plan["merges"]))
+    if marked:
+        _finish(spark, output, known, before_removal)
+    else:
+        _undo(spark, output, known)
     return True
 
 
@@ -200,9 +210,10 @@ def _check_rows(spark: SparkSession, output: str, plan: Compaction) -> None:
         )
 
 
-def _finish(spark: SparkSession, output: str, plan: Compaction) -> None:
+def _finish(spark: SparkSession, output: str, plan: Compaction, before_removal: Callable[[], None]) -> None:
     """Remove the old batches, documents first, so that no row is left that asks for removed mentions. The mark outlives
     the plan: a plan without it would be undone."""
+    before_removal()
     for batch_id in plan.merges:
         remove(spark, literal(f"{output}/documents/batch_id={batch_id}"))
     for batch_id in plan.merges:

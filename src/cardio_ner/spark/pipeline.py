@@ -116,9 +116,13 @@ def _databases(run: Running) -> list[str]:
 def _begin(run: Running, stream: str, family: str, databases: Sequence[str]) -> Ledger:
     """Leave no trace of runs that were killed, and say what is done already."""
     run.tell()
-    if recover(run.spark, run.output):
-        for name in databases:  # what they had before has gone
+
+    def register() -> None:
+        for name in databases:
             register_database(run.spark, run.output, name)
+
+    if recover(run.spark, run.output, register):
+        register()  # what they had before has gone
     sweep(run.spark, run.output)
     return Ledger.read(run.spark, run.output, stream, family)
 
