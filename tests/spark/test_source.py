@@ -628,6 +628,20 @@ def tables(spark: SparkSession) -> Iterator[str]:
     spark.sql("DROP DATABASE clinic CASCADE")
 
 
+def test_a_folder_with_a_link_back_to_itself_is_refused_and_other_links_are_followed(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    notes, elsewhere = tmp_path / "notes", tmp_path / "elsewhere"
+    for folder in (notes / "es", elsewhere):
+        folder.mkdir(parents=True)
+        (folder / "a.txt").write_text("Toma enalapril.", encoding="utf-8")
+    (notes / "more").symlink_to(elsewhere)
+    assert sorted(rows_of(spark, notes)) == ["es/a", "more/a"]
+    (notes / "es" / "again").symlink_to("..")
+    with pytest.raises(InputError, match=r"the link .*/notes/es/again leads to a folder that it lies in"):
+        open_source(spark, str(notes), Settings())
+
+
 def test_a_partition_that_lies_elsewhere_is_read_and_partitions_keep_their_type(
     spark: SparkSession, tmp_path: Path, tables: str
 ) -> None:

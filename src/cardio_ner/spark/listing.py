@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -63,6 +64,7 @@ def suffix_format(spark: SparkSession, input_path: str, asked: str) -> tuple[str
         expected = "that this Spark has the jars for" if lacks_jars else "that can be reached, and that may be read"
         raise InputError(f"{input_path}: {name_of(error)}: expected a path of a file system {expected}") from None
     _check_names(spark, root)
+    _check_links(root)
     try:
         seen = list(islice(files_below(spark, root), LOOKED_AT))
     except SPARK_ERRORS as error:
@@ -119,6 +121,20 @@ def _check_names(spark: SparkSession, root: str) -> None:
                 f"{root}: has names with letters that Java's locale ({encoding}) lacks, as in {folder!a}: they "
                 "would be passed over; expected a locale of UTF-8: set LC_ALL=C.UTF-8 and run again"
             )
+
+
+def _check_links(root: str) -> None:
+    """Raises InputError where a link among local folders leads to one that it lies in: Java follows it until Linux says
+    no, and each file below would be forty."""
+    local = re.fullmatch(r"file:/*(/.*)", root)
+    for folder, folders, _ in os.walk(local[1]) if local else ():
+        folders[:] = [name for name in folders if not name.startswith(HIDDEN)]
+        for link in filter(os.path.islink, (os.path.join(folder, name) for name in folders)):  # noqa: PTH118
+            if Path(folder).resolve().is_relative_to(Path(link).resolve()):
+                raise InputError(
+                    f"{root}: the link {link} leads to a folder that it lies in, so files would be read forty times, "
+                    "under as many names: expected folders without such a link; remove it"
+                )
 
 
 def _check_codecs(spark: SparkSession, files: list[File]) -> None:
