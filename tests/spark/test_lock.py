@@ -8,11 +8,12 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
-from cardio_ner.errors import LockError
+from cardio_ner.errors import InputError, LockError
 from cardio_ner.spark import lock as lock_module
 from cardio_ner.spark.hadoop import modified_ms
 from cardio_ner.spark.lock import STALE_SECONDS, Lock, output_lock, place
@@ -87,6 +88,23 @@ def test_a_pid_says_nothing_where_only_the_hosts_name_is_the_same(
     """Two containers of one name, two machines of one name: the heartbeat alone decides."""
     lock = forge(tmp_path, **(place() | elsewhere), pid=2**22 + 1, process_started="1")
     assert_its_heartbeat_decides(spark, lock)
+
+
+def test_a_lock_that_found_no_room_on_the_disk_is_not_left_behind(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fdopen
+
+    def on_a_full_disk(descriptor: int, *_: object, **__: object) -> Any:
+        os.close(descriptor)
+        return real(os.open("/dev/full", os.O_WRONLY), "w")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdopen", on_a_full_disk)
+        with pytest.raises(InputError, match=r"OSError: expected a folder .*, and room on its disk"):
+            output_lock(spark, str(tmp_path)).__enter__()
+    with output_lock(spark, str(tmp_path)):
+        pass
 
 
 @pytest.mark.parametrize("judged", ['{"run": "dead"}', '{"run": "de'])

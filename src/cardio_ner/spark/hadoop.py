@@ -205,8 +205,12 @@ def create_text(spark: SparkSession, path: str, text: str) -> bool:
             descriptor = os.open(local[1], os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
             return False
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+        except OSError:  # a full disk: what nobody wrote must not stay
+            os.unlink(local[1])  # noqa: PTH108
+            raise
         return True
     try:
         _write(spark, path, text, overwrite=False)

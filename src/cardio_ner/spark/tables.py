@@ -66,7 +66,7 @@ def read_every_file(spark: SparkSession) -> None:
 
 def unusable(output: str, why: str) -> InputError:
     """What to raise of an output that cannot be had."""
-    return InputError(f"{output}: {why}: expected a folder that this user may write to")
+    return InputError(f"{output}: {why}: expected a folder that this user may write to, and room on its disk")
 
 
 def strangers(spark: SparkSession, output: str) -> list[str]:
