@@ -708,6 +708,18 @@ def test_a_stream_whose_metadata_were_cut_short_says_what_to_do(run: Any, folder
     assert run().outcomes() == {"annotated": 1}
 
 
+def test_a_stream_that_was_stopped_before_its_first_batch_begins_anew(run: Any, folder: Path, tmp_path: Path) -> None:
+    """As a disk that filled up leaves it, or a kill while Spark wrote down what the batch is of."""
+    write(folder / "a.jsonl", range(2))
+    run()
+    (offsets,) = (tmp_path / "out/_state").glob("stream-*/offsets")
+    (offsets / "0").rename(offsets / ".0.5a7e3ad4-7c1b-4c0a-9a53-0d0a3f4a1e0e.tmp")
+    shutil.rmtree(offsets.parent / "commits")
+    for table_folder in ("documents", "spans", "inputs"):
+        shutil.rmtree(tmp_path / "out" / table_folder)
+    assert run().outcomes() == {"annotated": 2}
+
+
 def test_a_kept_column_of_several_values_is_kept_by_the_next_run_too(
     spark: SparkSession, settings: Settings, tmp_path: Path
 ) -> None:

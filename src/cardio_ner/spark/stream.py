@@ -36,7 +36,7 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 from cardio_ner.errors import RunError
 from cardio_ner.spark.account import FAILURES
 from cardio_ner.spark.batch import write_batch
-from cardio_ner.spark.hadoop import File, literal, read_text, remove, write_text
+from cardio_ner.spark.hadoop import File, literal, names_in, read_text, remove, write_text
 from cardio_ner.spark.job import Job, Pieces
 from cardio_ner.spark.ledger import Ledger, in_batches
 from cardio_ner.spark.settings import digest_of
@@ -53,7 +53,7 @@ CATCH_UP_SECONDS = 600
 
 def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None) -> None:
     """Annotate what the stream brings; returns when there is no more, or never where it follows."""
-    checkpoint = f"{job.output}/_state/stream-{job.stream}"
+    checkpoint = _checkpoint_of(job)
     one_at_a_time = threading.Lock()
     over = threading.Event()
     failures: list[BaseException] = []
@@ -93,6 +93,15 @@ def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None)
     finally:
         over.set()  # it waits for a batch in progress, which must not be tried again
         query.stop()
+
+
+def _checkpoint_of(job: Job) -> str:
+    """Where Spark keeps the stream. What a kill or a full disk left of one that never came to a batch is removed: Spark
+    would refuse it from then on."""
+    checkpoint = f"{job.output}/_state/stream-{job.stream}"
+    if not names_in(job.spark, f"{checkpoint}/offsets"):  # half-written ones are hidden
+        remove(job.spark, literal(checkpoint))
+    return checkpoint
 
 
 def _stopped(checkpoint: str, error: SparkError) -> RunError:
