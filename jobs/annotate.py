@@ -100,7 +100,7 @@ def main(
         check_name(database)
         with session("cardio-ner annotate", database=database, table=table) as spark:
             if follow is None:
-                quiet_on_interrupt(spark)
+                quiet_on_interrupt(spark, "what is committed stays; the same command goes on from there")
             account = annotate(
                 spark,
                 str(input_path if table is None else table),

@@ -13,6 +13,7 @@ from cardio_ner.errors import ConfigError, errors_as_exit
 from cardio_ner.spark.catalog import check_name, databases_of, register_database
 from cardio_ner.spark.compact import FILE_BYTES, compact
 from cardio_ner.spark.session import session
+from cardio_ner.spark.stopping import quiet_on_interrupt
 from cardio_ner.spark.tables import has_documents, output_folder
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -33,12 +34,13 @@ def main(
     removes fail, and are asked again.
 
     Exit codes: 0 done, 1 a defect or Spark's own failure, 2 wrong arguments, 3 a run holds the output, 4 a row would
-    have been lost (all is as it was).
+    have been lost (all is as it was), 130 interrupted (Ctrl-C).
     """
     with errors_as_exit():
         aim = _bytes_of(file_bytes)
         check_name(database)
         with session("cardio-ner compact", database=database) as spark:
+            quiet_on_interrupt(spark, "every row is there; the next compaction or run undoes this one or finishes it")
             folder = output_folder(spark, output)
             databases = databases_of(spark, folder, database) if has_documents(spark, folder) else []
             register = partial(_register, spark, folder, databases)

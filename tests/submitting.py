@@ -18,12 +18,14 @@ ROOT = Path(__file__).parents[1]
 SUBMIT = Path(sys.executable).with_name("spark-submit")
 
 
-def command(*arguments: str, master: str = "local[2]", confs: tuple[str, ...] = ()) -> list[str]:
+def command(
+    *arguments: str, master: str = "local[2]", confs: tuple[str, ...] = (), job: str = "annotate.py"
+) -> list[str]:
     """The command line of the job."""
     quiet = f"-Dlog4j2.configurationFile={ROOT / 'conf/spark/log4j2-quiet.properties'}"
     options = ["--master", master, "--properties-file", ROOT / "conf/spark/local.conf", "--driver-java-options", quiet]
     options += [part for conf in confs for part in ("--conf", conf)]
-    return [str(part) for part in (SUBMIT, *options, ROOT / "jobs/annotate.py", *arguments)]
+    return [str(part) for part in (SUBMIT, *options, ROOT / "jobs" / job, *arguments)]
 
 
 def environment() -> dict[str, str]:

@@ -74,7 +74,7 @@ def test_every_option_is_the_setting_of_its_name(monkeypatch: pytest.MonkeyPatch
     main = job["main"]
     monkeypatch.setitem(main.__globals__, "session", no_spark)
     monkeypatch.setitem(main.__globals__, "annotate", no_run)
-    monkeypatch.setitem(main.__globals__, "quiet_on_interrupt", lambda _spark: None)
+    monkeypatch.setitem(main.__globals__, "quiet_on_interrupt", lambda *_: None)
     wanted = {
         "input_format": "csv",
         "preset": "omop-note",

@@ -3,7 +3,8 @@
 Contract
 - `WatchedLedger` hears of every batch: it lets none begin once the event is set (Stopped), and tells of each that is in
   place. `stream_stops` ends the streaming query between two batches, never within one.
-- `quiet_on_interrupt`, for a run that does not follow: Ctrl-C ends it within its batch, in one line; a second at once.
+- `quiet_on_interrupt`, for a compaction, and for a run that does not follow: Ctrl-C ends it within its batch, in one
+  line; a second at once.
 - `stop_on_signals`: the first SIGTERM or SIGINT sets the event, a second one does what it did before: it ends at once.
 """
 
@@ -120,9 +121,9 @@ def stop_on_signals(spark: SparkSession) -> threading.Event:
     return stop
 
 
-def quiet_on_interrupt(spark: SparkSession) -> None:
-    """Ctrl-C interrupts the job, and what Spark says of its end is not shown. For the main thread of a job, for the
-    rest of its life."""
+def quiet_on_interrupt(spark: SparkSession, left: str) -> None:
+    """Ctrl-C interrupts the job, which says what it has left; what Spark says of its end is not shown. For the main
+    thread of a job, for the rest of its life."""
     context: Any = spark.sparkContext
     jvm = context._jvm
     with suppress(Py4JError):  # a JVM that leaves signals to others (-Xrs)
@@ -131,7 +132,7 @@ def quiet_on_interrupt(spark: SparkSession) -> None:
 
     def first(_number: int, _frame: object) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        sys.stderr.write("interrupted: what is committed stays; the same command goes on from there\n")
+        sys.stderr.write(f"interrupted: {left}\n")
         logging.disable()
         quiet = threading.Thread(target=context.setLogLevel, args=("OFF",), daemon=True)  # this one may be asking Py4J
         quiet.start()
