@@ -20,8 +20,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
-from cardio_ner.errors import InputError
+from cardio_ner.errors import ConfigError, InputError
 from cardio_ner.language import fold_language
+from cardio_ner.spark import pipeline
 from cardio_ner.spark.failures import find_unreadable
 from cardio_ner.spark.gate import fold
 from cardio_ner.spark.pipeline import annotate, configure
@@ -618,6 +619,18 @@ def test_what_java_would_pass_over_in_a_locale_without_its_letters_is_refused(tm
     assert result.returncode == 2
     assert "another folder would be written; expected a locale of UTF-8" in result.stdout + result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_column_whose_name_loses_letters_in_a_locale_without_them_is_refused(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What spark-submit makes of --language-column código there: the column would be absent, which is no error."""
+    (tmp_path / "a.csv").write_text("doc_id,text,código\n1,Tos,it\n", encoding="utf-8")
+    settings = Settings(language_column="c??digo")
+    monkeypatch.setattr(pipeline, "lacks_letters", lambda _: "ANSI_X3.4-1968")
+    with pytest.raises(ConfigError, match=r"^c\?\?digo: a name that has lost letters .*: set LC_ALL=C\.UTF-8"):
+        annotate(spark, str(tmp_path), str(tmp_path / "out"), settings)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from cardio_ner.errors import ConfigError, InputError, NoFileError
 from cardio_ner.spark.account import RunAccount
 from cardio_ner.spark.catalog import check_name, databases_of, register_database
 from cardio_ner.spark.compact import is_half_done, recover
-from cardio_ner.spark.hadoop import File, make_folder
+from cardio_ner.spark.hadoop import File, lacks_letters, make_folder
 from cardio_ner.spark.job import Job
 from cardio_ner.spark.ledger import Ledger, sweep
 from cardio_ner.spark.lock import output_lock
@@ -64,6 +64,7 @@ def annotate(
     check_name(database)
     models = open_models(settings)
     configure(spark, settings)
+    _check_letters(spark, input_path, settings)
     source = open_table(spark, input_path, settings) if is_table else _opened(spark, input_path, settings, wait, log)
     output = output_folder(spark, output)
     _check_output(spark, source, output)
@@ -156,6 +157,18 @@ def configure(spark: SparkSession, settings: Settings) -> None:
     # Spark 4 knows eight encodings by itself, and fails on the first bad byte.
     spark.conf.set("spark.sql.legacy.javaCharsets", settings.encoding is not None)
     spark.conf.set("spark.sql.legacy.codingErrorAction", settings.encoding is not None)
+
+
+def _check_letters(spark: SparkSession, input_path: str, settings: Settings) -> None:
+    """Raises ConfigError for a name that spark-submit has passed on without its letters: there is no such column, and a
+    language column that is absent would be no error."""
+    names = (input_path, settings.id_column, settings.text_column, settings.language_column or "", *settings.keep)
+    lost = next((name for name in names if set(name) & set("?\ufffd")), None)
+    if lost is not None and (encoding := lacks_letters(spark)):
+        raise ConfigError(
+            f"{lost}: a name that has lost letters which Java's locale ({encoding}) lacks: expected a locale of UTF-8: "
+            "set LC_ALL=C.UTF-8 and run again"
+        )
 
 
 def _make(spark: SparkSession, output: str) -> None:
