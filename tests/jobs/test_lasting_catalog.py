@@ -37,7 +37,9 @@ def test_a_second_session_reads_the_database_that_a_first_one_registered(
 
     for arguments in (first, second):
         result = submit(*common, *arguments, master="local[1]", confs=kept, cwd=work)
-        assert result.returncode == 0, (result.stdout + result.stderr)[-2000:]
+        shown = result.stdout + result.stderr
+        assert result.returncode == 0, shown[-2000:]
+        assert "AlreadyExists" not in shown  # registered at the beginning and at the end
     n_mentions = open_tables(tmp_path / "out").execute(MENTIONS).fetchone()
     assert n_mentions != (0,)
     assert open_tables(tmp_path / "again").execute("SELECT count(*) FROM documents").fetchone() == n_mentions

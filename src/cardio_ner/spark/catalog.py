@@ -84,7 +84,8 @@ def _register(spark: SparkSession, output: str, database: str) -> None:
     schema = documents_schema(kept_columns(spark, output))
     session = spark.newSession()  # the caller's temporary views would hide the tables, and its database stays its own
     session.conf.set("spark.sql.timestampType", "TIMESTAMP_LTZ")
-    session.sql(f"CREATE DATABASE IF NOT EXISTS {database}")
+    if not session.catalog.databaseExists(database):  # of one that is there Hive logs an error, with Java's whole stack
+        session.sql(f"CREATE DATABASE IF NOT EXISTS {database}")
     session.catalog.setCurrentDatabase(database)
     _register_table(session, output, "documents", schema, DOCUMENT_PARTITIONS)
     _register_table(session, output, "spans", SPANS, SPAN_PARTITIONS)
