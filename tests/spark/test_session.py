@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
-from pyspark import SparkConf
+from pyspark import SparkConf, SparkContext
 
 from cardio_ner.errors import ConfigError
-from cardio_ner.spark.session import CATALOG, CONNECTION, catalog_defaults, loopback_defaults
+from cardio_ner.spark.session import CATALOG, CONNECTION, catalog_defaults, loopback_defaults, session
 
 BOUND = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
 NO_UI = {"spark.ui.enabled": "false"}
@@ -86,3 +88,17 @@ def test_a_catalog_that_would_end_with_the_process_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         catalog_defaults(conf_of(properties), "ward", None, has_hive=has_hive, has_site=False)
+
+
+def test_ctrl_c_while_spark_starts_ends_the_process_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in a traceback of Py4J's; afterwards it does what it did before."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def start() -> None:
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL
+        raise ConfigError("no Spark here")
+
+    monkeypatch.setattr(SparkContext, "_ensure_initialized", start)
+    with pytest.raises(ConfigError, match="no Spark here"):
+        session("test")
+    assert signal.getsignal(signal.SIGINT) == before

@@ -7,13 +7,16 @@ Contract
 - On a cluster's master nothing of that is changed: its conf files and its operators decide.
 - Spark's own catalog is in memory, and ends with the process. Where a database or a table is asked for, Hive's is used,
   kept where the user's conf says: nothing is put into the working folder. A catalog that was chosen is left alone.
+- Ctrl-C while Spark starts ends the process at once, in silence.
 - PySpark does not note where each column was made (half a second a run) unless the user wants it to.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pyspark import SparkConf, SparkContext
@@ -34,6 +37,18 @@ METASTORES = ("spark.hadoop.javax.jdo.option.", "spark.hadoop.hive.metastore.", 
 HIVE_CLASSES = ("org.apache.spark.sql.hive.HiveSessionStateBuilder", "org.apache.hadoop.hive.conf.HiveConf")
 
 
+@contextmanager
+def _at_once_on_interrupt() -> Iterator[None]:
+    """Within it Ctrl-C ends the process without a word: nothing has begun that the tracebacks of Python and Py4J could
+    be about."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@_at_once_on_interrupt()
 def session(app_name: str, *, database: str | None = None, table: str | None = None) -> SparkSession:
     """The job's session, on the master that was asked for. Raises ConfigError for a local UI open to the network, and
     for a database or table of a catalog that would not last."""
