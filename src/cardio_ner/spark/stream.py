@@ -107,7 +107,8 @@ def _checkpoint_of(job: Job) -> str:
 def _stopped(checkpoint: str, error: SparkError) -> RunError:
     return RunError(
         f"{checkpoint}: the stream stopped by itself ({name_of(error)}): expected a streaming checkpoint of this input "
-        "that may be written; remove the folder (what is done is known from the tables) and run again"
+        "that may be written, and room on its disk; mend it, or remove the folder (what is done is known from the "
+        "tables), and run again"
     )
 
 
