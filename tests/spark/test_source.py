@@ -598,6 +598,33 @@ def test_the_nanoseconds_that_pandas_writes_are_no_obstacle(spark: SparkSession,
     assert rows_of(spark, tmp_path) == {"a": ("Tos", None, None)}
 
 
+@pytest.mark.parametrize("nobody_has_it", ["a", "b"])
+def test_a_column_of_nulls_alone_has_the_type_of_other_files(
+    spark: SparkSession, tmp_path: Path, nobody_has_it: str
+) -> None:
+    """pandas writes such a column without a type, and Spark takes it for one of integers."""
+    for name in ("a", "b"):
+        its = (None, None) if name == nobody_has_it else ("es", pd.Timestamp("2024-01-02"))
+        frame = pd.DataFrame([(name, "Tos", *its)], columns=["doc_id", "text", "language", "seen"])
+        frame.to_parquet(tmp_path / f"{name}.parquet", coerce_timestamps="us")
+    settings = Settings(keep=("seen",))
+    configure(spark, settings)
+    found = read_rows(spark, str(tmp_path), settings)
+    rows = {row.doc_id: (row.language, row.seen and row.seen.year) for row in found.collect()}
+    assert rows.pop(nobody_has_it) == (None, None)
+    assert list(rows.values()) == [("es", 2024)]
+
+
+def test_a_column_that_has_no_type_in_any_file_is_text(spark: SparkSession, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"doc_id": ["a"], "text": ["Tos"], "language": [None], "ward": [None]})
+    frame.to_parquet(tmp_path / "a.parquet")
+    settings = Settings(keep=("ward",))
+    configure(spark, settings)
+    source = open_source(spark, str(tmp_path), settings)
+    assert {field.dataType.simpleString() for field in source.schema.fields} == {"string"}
+    assert [(row.doc_id, row.language, row.ward) for row in checked_rows(source).collect()] == [("a", None, None)]
+
+
 def test_what_java_would_pass_over_in_a_locale_without_its_letters_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in/año").mkdir(parents=True)
     (tmp_path / "in/a.txt").write_text("Tos")

@@ -26,6 +26,7 @@ from pyspark.sql.types import (
     IntegerType,
     LongType,
     MapType,
+    NullType,
     ShortType,
     StringType,
     StructField,
@@ -72,10 +73,10 @@ def json_columns(spark: SparkSession, folder: str, some: Sequence[File], setting
 
 def _columns_inside(spark: SparkSession, folder: str, some: Sequence[File]) -> StructType:
     """One look at all files, or one at each where some cannot be read or differ in a type: of two the wider is taken,
-    or the first."""
+    or the first. A column that has no type anywhere is text."""
     reader = spark.read.option("recursiveFileLookup", True).option("mergeSchema", True)
     try:
-        return reader.parquet(*(literal(file.path) for file in some)).schema
+        return StructType([*map(_typed, reader.parquet(*(literal(file.path) for file in some)).schema.fields)])
     except SPARK_ERRORS as error:
         why = name_of(error)
     fields: dict[str, StructField] = {}
@@ -87,7 +88,11 @@ def _columns_inside(spark: SparkSession, folder: str, some: Sequence[File]) -> S
             why = name_of(error)
     if not fields:
         raise unreadable(folder, some, "parquet", why)
-    return StructType(list(fields.values()))
+    return StructType([*map(_typed, fields.values())])
+
+
+def _typed(field: StructField) -> StructField:
+    return StructField(field.name, StringType()) if field.dataType == NullType() else field
 
 
 def unreadable(folder: str, some: Sequence[File], input_format: str, why: str = "") -> InputError:
@@ -192,7 +197,9 @@ def wanted(columns: StructType, settings: Settings, where: str) -> StructType:
 
 
 def _wider(one: StructField, other: StructField) -> StructField:
-    """The first field, as wide as either where both are integers, or floating."""
+    """The first field that has a type, as wide as either where both are integers, or floating."""
+    if one.dataType == NullType():
+        return StructField(one.name, other.dataType)
     for kind in _WIDTHS:
         if type(one.dataType) in kind and type(other.dataType) in kind:
             widest = max(one.dataType, other.dataType, key=lambda data_type: kind.index(type(data_type)))

@@ -8,18 +8,14 @@ Compressed lines are Spark's to open, for the job and for counting alike.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from cardio_ner.spark.csv_files import Header, count_csv
+from cardio_ner.spark.footers import read_footers
 from cardio_ner.spark.formats import FILE, origin
-from cardio_ner.spark.hadoop import File, hadoop_path_of, literal
-
-FOOTERS_AT_ONCE = 8
+from cardio_ner.spark.hadoop import File, literal
 
 Counts = dict[str, int | str]
 
@@ -31,9 +27,9 @@ def count_rows(spark: SparkSession, files: Sequence[File], input_format: str, he
     if input_format in ("text", "brat"):
         return {file.path: 1 for file in files}
     if input_format == "parquet":
-        with ThreadPoolExecutor(FOOTERS_AT_ONCE) as threads:
-            footers = threads.map(lambda file: _footer_rows(spark, file.path), files)
-            return dict(zip((file.path for file in files), footers, strict=True))
+        footers = read_footers(spark, files)
+        told = (footer if isinstance(footer, str) else footer.n_rows for footer in footers)
+        return dict(zip((file.path for file in files), told, strict=True))
     counts: Counts = {file.path: 0 for file in files}
     full = [file for file in files if file.n_bytes]
     if not full:
@@ -48,18 +44,3 @@ def _line_counts(spark: SparkSession, files: Sequence[File]) -> Counts:
     )
     counted = frame.toDF(FILE, "told").groupBy(FILE).agg(F.count_if("told").alias("n_rows"))
     return {row[FILE]: row["n_rows"] for row in counted.collect()}
-
-
-def _footer_rows(spark: SparkSession, path: str) -> int | str:
-    jvm: Any = spark.sparkContext._jvm
-    hadoop_path, _ = hadoop_path_of(spark, path)
-    configuration = spark.sparkContext._jsc.hadoopConfiguration()
-    try:
-        file = jvm.org.apache.parquet.hadoop.util.HadoopInputFile.fromPath(hadoop_path, configuration)
-        reader = jvm.org.apache.parquet.hadoop.ParquetFileReader.open(file)
-        try:
-            return int(reader.getRecordCount())
-        finally:
-            reader.close()
-    except Py4JJavaError as error:
-        return str(error.java_exception.getClass().getSimpleName())

@@ -11,6 +11,7 @@ Contract
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -18,6 +19,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StringType, StructField, StructType
 
 from cardio_ner.errors import InputError
+from cardio_ner.spark.footers import read_footers
 from cardio_ner.spark.hadoop import File, literal
 from cardio_ner.spark.schema import quoted
 from cardio_ner.spark.spark_error import SPARK_ERRORS
@@ -41,16 +43,32 @@ def read_parquet(
     spark: SparkSession, files: Sequence[File], schema: StructType, *, root: str, by_folder: Sequence[str]
 ) -> DataFrame:
     """Parquet files by a declared schema; the columns `by_folder` are folders below the root (`ward=4/`), of whatever
-    depth: null where a file lies in none. (Spark's own reading of them wants all files equally deep.)"""
+    depth: null where a file lies in none. (Spark's own reading of them wants all files equally deep.) A column that has
+    no type in some of the files is null there."""
     inside = StructType([field for field in schema.fields if field.name not in by_folder])
-    rows = spark.read.schema(inside).option("recursiveFileLookup", True).parquet(*_paths(files))
+    names = {name.casefold(): name for name in inside.names}
+    alike: dict[frozenset[str], list[File]] = {}
+    for file, footer in zip(files, read_footers(spark, files), strict=True):
+        untyped = () if isinstance(footer, str) else footer.untyped
+        alike.setdefault(frozenset({name.casefold() for name in untyped} & {*names}), []).append(file)
+    rows = reduce(
+        DataFrame.unionByName,
+        (_read_typed(spark, some, inside, [names[name] for name in untyped]) for untyped, some in alike.items()),
+    )
     told = [
         _folder_value(root, field.name).cast(field.dataType).alias(field.name)
         for field in schema.fields
         if field.name in by_folder
     ]
-    located = rows.select(*map(quoted, inside.names), *origin())
-    return located.select("*", *told).select(*map(quoted, schema.names), FILE, MODIFIED)
+    return rows.select("*", *told).select(*map(quoted, schema.names), FILE, MODIFIED)
+
+
+def _read_typed(spark: SparkSession, files: Sequence[File], schema: StructType, untyped: Sequence[str]) -> DataFrame:
+    """Parquet files by a declared schema, with the columns `untyped` as null."""
+    there = StructType([field for field in schema.fields if field.name not in untyped])
+    rows = spark.read.schema(there).option("recursiveFileLookup", True).parquet(*_paths(files))
+    nulls = (F.lit(None).cast(schema[name].dataType).alias(name) for name in untyped)
+    return rows.select(*map(quoted, there.names), *nulls, *origin())
 
 
 def _folder_value(root: str, name: str) -> Column:

@@ -152,6 +152,8 @@ def configure(spark: SparkSession, settings: Settings) -> None:
     spark.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", False)
     # pandas writes nanoseconds, which Spark has no type for: a number, and not a file that cannot be read.
     spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", True)
+    # ... and a column of nulls alone without a type, which Spark would take for an integer: another file tells it.
+    spark.conf.set("spark.sql.parquet.reader.respectUnknownTypeAnnotation.enabled", True)
     read_every_file(spark)
     spark.conf.set("spark.sql.timestampType", "TIMESTAMP_LTZ")
     # Spark 4 knows eight encodings by itself, and fails on the first bad byte.
