@@ -716,6 +716,41 @@ def test_identifiers_that_pandas_made_floating_numbers_are_integers_again(
     assert ids[5:] == [(None, "null_id")] * 2
 
 
+def test_identifiers_that_are_floating_numbers_in_json_are_integers_again(spark: SparkSession, tmp_path: Path) -> None:
+    """As pandas writes them; a string stays as it is."""
+    told = [
+        "12345678.0",
+        "-7.0",
+        "0.0",
+        "2.5",
+        "1e5",
+        "12345678901234567890",
+        '"7.0"',
+        '"1.5E7"',
+        "[7.0]",
+        "NaN",
+        "null",
+    ]
+    lines = [f'{{"note.id": {value}, "text": "Tos {place}"}}\n' for place, value in enumerate(told)]
+    (tmp_path / "a.jsonl").write_text("".join(lines), encoding="utf-8")
+    gated = read_rows(spark, str(tmp_path), Settings(id_column="note.id")).orderBy("text").collect()
+    ids = {told[int(row.text[4:])]: row.doc_id for row in gated if row.text}
+    assert ids == {
+        "12345678.0": "12345678", "-7.0": "-7", "0.0": "0", "2.5": "2.5", "1e5": "100000",
+        "12345678901234567890": "12345678901234567890", '"7.0"': "7.0", '"1.5E7"': "1.5E7", "[7.0]": "[7.0]",
+        "NaN": '"NaN"',
+    }  # fmt: skip
+
+
+def test_identifiers_that_are_decimals_of_whole_numbers_are_integers(spark: SparkSession, tmp_path: Path) -> None:
+    """As JDBC reads Oracle's NUMBER."""
+    numbers = ["123.0000000000", "-7", "0", "100", "2.5", "9999999999999999999999999999", None]
+    rows = spark.createDataFrame([(number, "Fiebre") for number in numbers], "doc_id string, text string")
+    rows.selectExpr("CAST(doc_id AS DECIMAL(38, 10))", "text").coalesce(1).write.parquet(str(tmp_path / "in"))
+    ids = [row.doc_id for row in read_rows(spark, str(tmp_path / "in"), Settings()).collect()]
+    assert ids == ["123", "-7", "0", "100", "2.5000000000", "9999999999999999999999999999", None]
+
+
 @pytest.mark.parametrize("folder", ["WARD=04", "ward=04 mended", "of_four"])
 def test_a_partition_in_a_folder_of_another_name_has_the_value_that_the_catalog_says(
     spark: SparkSession, tmp_path: Path, tables: str, folder: str

@@ -16,7 +16,7 @@ from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, StringType, StructField, StructType
+from pyspark.sql.types import ArrayType, DoubleType, StringType, StructField, StructType
 
 from cardio_ner.errors import InputError
 from cardio_ner.spark.footers import read_footers
@@ -31,6 +31,9 @@ _LONE_SURROGATE = (
     r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2})"
 )
 """A JSON escape that is half a character: Java would read a question mark."""
+_FLOATING = r"^-?\d+\.\d+(E\d+)?$"
+EXACT = float(2**53)
+"""Above it not every integer is a floating number."""
 
 
 def origin() -> tuple[Column, Column]:
@@ -88,25 +91,48 @@ def read_lines(spark: SparkSession, files: Sequence[File]) -> DataFrame:
     return lines.where(~F.col("value").rlike(r"\A[ \t\r]*\z"))
 
 
-def read_json(spark: SparkSession, files: Sequence[File], names: Sequence[str], encoding: str | None) -> DataFrame:
-    """JSON lines: the named keys as strings. A line that is not one JSON object has nulls and `error_type`
-    MalformedJSON; one that is not text in its encoding is `invalid_encoding`, with what can be read of its id."""
+def read_json(
+    spark: SparkSession, files: Sequence[File], names: Sequence[str], encoding: str | None, *, id_column: str
+) -> DataFrame:
+    """JSON lines: the named keys as strings (identifiers that are floating numbers as `whole_number` tells them). A
+    line that is not one JSON object has nulls and `error_type` MalformedJSON; one that is not text in its encoding is
+    `invalid_encoding`, with what can be read of its id."""
     record = StructType([StructField(name, StringType()) for name in names])
     line = decoded(F.col("value").cast("binary"), encoding)
     invalid = ~F.is_valid_utf8(line) | line.rlike(_LONE_SURROGATE)
     legible = F.regexp_replace(F.make_valid_utf8(line), "^\ufeff", "")
     # As an array: of two objects on a line, from_json drops the second without a word.
-    records = F.from_json(F.concat(F.lit("["), legible, F.lit("]")), ArrayType(record), {"maxStringLen": _ANY_LENGTH})
-    parsed = read_lines(spark, files).select(records.alias("records"), invalid.alias("invalid"), FILE, MODIFIED)
+    listed = F.concat(F.lit("["), legible, F.lit("]"))
+    records = F.from_json(listed, ArrayType(record), {"maxStringLen": _ANY_LENGTH})
+    kept = (listed.alias("listed"), invalid.alias("invalid"), FILE, MODIFIED)
+    parsed = read_lines(spark, files).select(records.alias("records"), *kept)
     only = F.when(F.size("records") == 1, F.get("records", F.lit(0)))
-    found = parsed.select(only.alias("record"), "invalid", FILE, MODIFIED)
+    found = parsed.select(only.alias("record"), "listed", "invalid", FILE, MODIFIED)
+    values = {name: F.col(f"record.{quoted(name)}") for name in names}
+    values[id_column] = _json_identifier(values[id_column], id_column)
     return found.select(
-        *(F.col(f"record.{quoted(name)}").alias(name) for name in names),
+        *(value.alias(name) for name, value in values.items()),
         F.when(F.col("invalid"), "invalid_encoding").alias(REASON),
         F.when(F.col("record").isNull(), "MalformedJSON").alias(ERROR_TYPE),
         FILE,
         MODIFIED,
     )
+
+
+def _json_identifier(text: Column, name: str) -> Column:
+    """The value of a key as text. Where it looks like one of Java's floating numbers (12345678.0, as pandas writes it,
+    is 1.2345678E7), the line is asked once more whether it is a number there, or a string."""
+    record = ArrayType(StructType([StructField(name, DoubleType())]))
+    again = F.from_json("listed", record, {"maxStringLen": _ANY_LENGTH})
+    number = F.get(again, F.lit(0)).getField(name)
+    return F.coalesce(F.when(text.rlike(_FLOATING), whole_number(number)), text)
+
+
+def whole_number(number: Column) -> Column:
+    """A floating number as an integer's text, where it is whole: 12345678, not 1.2345678E7, which no other table has;
+    else null. (pandas makes such numbers of integers of which one is null.)"""
+    is_whole = (F.rint(number) == number) & (F.abs(number) <= EXACT)
+    return F.when(is_whole, number.try_cast("bigint").cast("string"))
 
 
 def read_texts(

@@ -11,19 +11,17 @@ from __future__ import annotations
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, DoubleType, FloatType, StringType
+from pyspark.sql.types import BinaryType, DecimalType, DoubleType, FloatType, StringType
 
 from cardio_ner.document import UNDETERMINED
 from cardio_ner.language import CODE, THREE_LETTERS
-from cardio_ner.spark.formats import ERROR_TYPE, FILE, MODIFIED, REASON, decoded
+from cardio_ner.spark.formats import ERROR_TYPE, FILE, MODIFIED, REASON, decoded, whole_number
 from cardio_ner.spark.omop import omop_language
 from cardio_ner.spark.schema import quoted
 from cardio_ner.spark.settings import Settings
 
 NOT_BLANK = r"[^\s\p{Z}\x{FEFF}\x{200B}]"
 """What a text must hold one of, as Java's regular expressions say it."""
-EXACT = float(2**53)
-"""Above it not every integer is a floating number."""
 _AROUND = r"^[\s\p{Z}\p{Cc}]+|[\s\p{Z}\p{Cc}]+$"
 
 
@@ -55,14 +53,16 @@ def _as_string(raw: DataFrame, name: str, encoding: str | None) -> Column:
 
 
 def _identifier(raw: DataFrame, settings: Settings) -> Column:
-    """The identifiers as text. Of floating numbers (what pandas makes of integers of which one is null) whole ones are
-    told as integers: 12345678, not 1.2345678E7, which no other table has."""
+    """The identifiers as text. Whole numbers are told as integers, of floating ones (`whole_number`) and of decimals
+    (what JDBC makes of Oracle's NUMBER): 123, not 123.0000000000."""
     text = _as_string(raw, settings.id_column, settings.encoding)
-    if not isinstance(raw.schema[settings.id_column].dataType, FloatType | DoubleType):
+    its_type = raw.schema[settings.id_column].dataType
+    if isinstance(its_type, DecimalType):
+        return F.regexp_replace(text, r"\.0+$", "")
+    if not isinstance(its_type, FloatType | DoubleType):
         return text
     number = F.col(quoted(settings.id_column)).cast("double")
-    is_whole = (F.rint(number) == number) & (F.abs(number) <= EXACT)
-    return F.when(is_whole, number.try_cast("bigint").cast("string")).when(~F.isnan(number), text)
+    return F.coalesce(whole_number(number), F.when(~F.isnan(number), text))
 
 
 def _given_reason(raw: DataFrame, doc_id: Column, text: Column) -> Column:

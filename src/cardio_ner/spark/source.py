@@ -114,7 +114,7 @@ class FileSource:
             case "parquet":
                 return read_parquet(spark, files, self.schema, root=self.folder, by_folder=self.by_folder)
             case "jsonl":
-                return read_json(spark, files, names, encoding)
+                return read_json(spark, files, names, encoding, id_column=self.settings.id_column)
             case "csv":
                 return read_csv(spark, files, self.header, names, encoding)
             case "fhir":
