@@ -810,6 +810,15 @@ def test_a_column_that_a_table_got_later_is_read(spark: SparkSession, tables: st
     assert sorted((row.doc_id, row.language, row.ward) for row in rows if row.ward) == [("b", "en", "4B")]
 
 
+@pytest.mark.parametrize("its", ["make_interval(1)", "struct()", "array(map('a', named_struct('b', struct())))"])
+def test_a_kept_column_that_parquet_has_no_type_for_is_refused(spark: SparkSession, tables: str, its: str) -> None:
+    spark.sql(f"CREATE OR REPLACE TEMPORARY VIEW {tables}_odd AS SELECT 'a' AS doc_id, 'Tos' AS text, {its} AS stay")
+    with pytest.raises(
+        InputError, match=r"column 'stay' \(--keep stay\) is .*, for which Parquet has no type: expected"
+    ):
+        open_table(spark, f"{tables}_odd", Settings(keep=("stay",)))
+
+
 def test_a_csv_table_whose_reader_logs_records_is_refused(spark: SparkSession, tmp_path: Path, tables: str) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.csv").write_text("doc_id,text\n1,Tos\n")

@@ -20,6 +20,7 @@ from pyspark.sql.types import (
     ArrayType,
     BinaryType,
     ByteType,
+    CalendarIntervalType,
     DataType,
     DoubleType,
     FloatType,
@@ -188,8 +189,8 @@ def wanted(columns: StructType, settings: Settings, where: str) -> StructType:
     if given in columns.names:
         options["--language-column"] = str(given)
     for option, name in options.items():
-        if not option.startswith("--keep"):
-            _check_type(columns[name].dataType, option, name, where)
+        check = _check_kept if option.startswith("--keep") else _check_type
+        check(columns[name].dataType, option, name, where)
     fields = (columns[name] for name in dict.fromkeys(options.values()))
     # What becomes text may be of any width: files that nobody has looked at yet may have a wider one.
     widest = StructField("", LongType())
@@ -214,3 +215,22 @@ def _check_type(data_type: DataType, option: str, name: str, where: str) -> None
         raise InputError(
             f"{where}: column {name!r} ({option}) is {data_type.simpleString()}: expected {expected}; name another"
         )
+
+
+def _check_kept(data_type: DataType, option: str, name: str, where: str) -> None:
+    if not _has_parquet(data_type):
+        raise InputError(
+            f"{where}: column {name!r} ({option}) is {data_type.simpleString()}, for which Parquet has no type: "
+            "expected another; leave it out, or cast it in a view"
+        )
+
+
+def _has_parquet(data_type: DataType) -> bool:
+    """Is there such a type in Parquet? None is for intervals of the calendar, nor for a struct without a field."""
+    if isinstance(data_type, StructType):
+        return bool(data_type.fields) and all(_has_parquet(field.dataType) for field in data_type.fields)
+    if isinstance(data_type, MapType):
+        return _has_parquet(data_type.keyType) and _has_parquet(data_type.valueType)
+    if isinstance(data_type, ArrayType):
+        return _has_parquet(data_type.elementType)
+    return not isinstance(data_type, CalendarIntervalType)
