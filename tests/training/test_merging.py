@@ -125,6 +125,15 @@ def test_strangers_are_refused(runs: list[Path], tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_a_part_is_neither_written_over_nor_counted_twice(runs: list[Path], tmp_path: Path) -> None:
+    before = (runs[1] / "checkpoint" / WEIGHTS).read_bytes()
+    with pytest.raises(ConfigError, match="one of the parts: expected another folder"):
+        merge(runs, runs[1])
+    assert (runs[1] / "checkpoint" / WEIGHTS).read_bytes() == before
+    with pytest.raises(ConfigError, match="named twice: expected each checkpoint once"):
+        merge([runs[0], runs[0] / "checkpoint"], tmp_path)
+
+
 def test_weights_in_several_files_and_tokenizers_of_other_files_are_merged_too(
     hub_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -55,6 +55,7 @@ def merge(folders: Sequence[Path], output: Path) -> tuple[Path, int | None]:
         Checkpoint.open(folder / "checkpoint" if (folder / "checkpoint").is_dir() else folder) for folder in folders
     ]
     _check(parts)
+    _check_output(parts, output / "checkpoint")
     first = parts[0]
     mean = mean_weights([part.folder for part in parts])
     fold = unseen_fold([part.manifest for part in parts])
@@ -103,6 +104,15 @@ def _weight_files(folder: Path) -> list[Path]:
 def _alike(folder: Path) -> list[Path]:
     """The files that say what the weights are of."""
     return [folder / "config.json", *tokenizer_files(folder)]
+
+
+def _check_output(parts: Sequence[Checkpoint], target: Path) -> None:
+    """Neither a part, which would be gone, nor two of one, which would count twice."""
+    folders = [part.folder.resolve() for part in parts]
+    if target.resolve() in folders:
+        raise ConfigError(f"--output {target.parent}: its checkpoint is one of the parts: expected another folder")
+    if twice := next((folder for folder in folders if folders.count(folder) > 1), None):
+        raise ConfigError(f"{twice}: named twice: expected each checkpoint once")
 
 
 def _check(parts: Sequence[Checkpoint]) -> None:
