@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 from pathlib import Path
 from unicodedata import normalize
 
@@ -147,6 +149,24 @@ def test_what_top_can_count_is_named() -> None:
     result = CliRunner().invoke(app, ["query", "out", "--top", "nurses"])
     assert result.exit_code == 2
     assert "'medications', 'diseases'" in result.stderr
+
+
+def test_an_interrupt_while_the_work_begins_ends_it_at_once() -> None:
+    program = """
+import os, signal, threading
+from cardio_ner.cli.query import _interruptible
+
+class Thread(threading.Thread):
+    def start(self):
+        super().start()
+        os.kill(os.getpid(), signal.SIGINT)
+
+_interruptible.__globals__["Thread"] = Thread
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background has it ignored
+_interruptible(threading.Event().wait)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, b"")
 
 
 def test_help_says_how_many_are_shown() -> None:

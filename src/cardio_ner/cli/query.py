@@ -134,8 +134,8 @@ def _interruptible(work: Callable[[], T], interrupt: Callable[[], None] | None =
         except BaseException as error:  # noqa: BLE001  raised where the answer is asked for
             answer.set_exception(error)
 
-    Thread(target=run, daemon=True).start()
     try:
+        Thread(target=run, daemon=True).start()  # within: it may be at work before this returns
         return answer.result()
     except KeyboardInterrupt:
         try:
