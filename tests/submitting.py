@@ -58,6 +58,19 @@ def stopped(*arguments: str, when: Callable[[], bool]) -> Iterator[bool]:
         yield reached
 
 
+def interrupted(job: list[str], *, log: Path, when: Callable[[], object]) -> tuple[int, list[str]]:
+    """Ctrl-C for a command line from the moment that `when` is true: its exit code, and what it said but for Java's
+    notes."""
+    deadline = time.monotonic() + PATIENCE
+    with running(job, log=log, env=environment()) as process:
+        while not when() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(PATIENCE)
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return process.returncode, [line for line in lines if line.strip() and not line.startswith(("NOTE", "WARNING"))]
+
+
 def write_notes(path: Path, ids: list[str], text: str) -> None:
     """A file of JSON lines, one Spanish record an id."""
     records = [{"doc_id": i, "language": "es", "text": f"{text} Nota {i}."} for i in ids]

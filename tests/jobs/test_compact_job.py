@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,8 +12,8 @@ import pytest
 from cardio_ner.report.tables import open_tables
 from cardio_ner.spark.session import CONNECTION
 from hand_tables import document, span, write_documents, write_spans
-from processes import PATIENCE, running
-from submitting import command, environment
+from processes import PATIENCE
+from submitting import command, interrupted
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, str(ROOT / "jobs/compact.py"))
@@ -52,21 +50,13 @@ def test_it_merges_the_batches_and_says_what_became_of_the_files(tmp_path: Path)
 
 
 def test_ctrl_c_ends_it_with_one_line_and_exit_code_130_and_lets_the_output_go(tmp_path: Path) -> None:
-    output, log = tmp_path / "out", tmp_path / "log"
+    output = tmp_path / "out"
     write_documents(output, document("d", "b1-0", at=1), document("d", "b2-0", at=2))
     write_spans(output, span("d", "b1-0", "old"), span("d", "b2-0", "new"))
     job = command("--output", str(output), master="local[1]", job="compact.py")
-    deadline = time.monotonic() + PATIENCE
-    with running(job, log=log, env=environment()) as process:
-        while process.poll() is None and not (output / "_state/compaction.json").exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(PATIENCE)
-    shown = log.read_text(encoding="utf-8", errors="replace")
-    assert process.returncode == 130, shown[-2000:]
-    told_of = [line for line in shown.splitlines() if line.strip() and not line.startswith(("NOTE", "WARNING"))]
-    assert told_of == ["interrupted: every row is there; the next compaction or run undoes this one or finishes it"]
+    code, said = interrupted(job, log=tmp_path / "log", when=(output / "_state/compaction.json").exists)
+    assert said == ["interrupted: every row is there; the next compaction or run undoes this one or finishes it"]
+    assert code == 130
     assert not (output / "_lock").exists()
     assert open_tables(output).execute("SELECT text FROM spans_current").fetchall() == [("new",)]
 

@@ -24,7 +24,7 @@ from cardio_ner.spark.pipeline import annotate
 from cardio_ner.spark.settings import Settings
 from cardio_ner.spark.stopping import stop_on_signals
 from processes import PATIENCE, running
-from submitting import command, environment, write_notes
+from submitting import command, environment, interrupted, write_notes
 
 TEXT = "Ingresa por estenosis aórtica; toma enalapril y aspirina."
 
@@ -306,16 +306,11 @@ def test_ctrl_c_ends_a_run_within_its_batch_with_one_line_and_exit_code_130(
 ) -> None:
     config = tmp_path / "annotate.yaml"
     config.write_text(f"checkpoints:\n  es: {two_group_checkpoint}\n", encoding="utf-8")
-    output, log = tmp_path / "out", tmp_path / "log"
+    output = tmp_path / "out"
     job = command("--input", str(folder), "--output", str(output), "--config", str(config), master="local[1]")
-    with running(job, log=log, env=environment()) as process:
-        wait_until(lambda: list(output.glob("_state/attempts/b*-0")) or process.poll() is not None)
-        os.killpg(process.pid, signal.SIGINT)
-        process.wait(PATIENCE)
-    shown = log.read_text(encoding="utf-8", errors="replace")
-    assert process.returncode == 130, shown[-2000:]
-    told_of = [line for line in shown.splitlines() if line.strip() and not line.startswith(("NOTE", "WARNING"))]
-    assert told_of == ["interrupted: what is committed stays; the same command goes on from there"]
+    code, said = interrupted(job, log=tmp_path / "log", when=lambda: list(output.glob("_state/attempts/b*-0")))
+    assert said == ["interrupted: what is committed stays; the same command goes on from there"]
+    assert code == 130
     assert told(output)["ending"] == "failed"
     assert not (output / "_lock").exists()
     assert not list(output.glob("documents/*"))
