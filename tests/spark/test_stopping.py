@@ -12,8 +12,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from py4j.protocol import Py4JNetworkError
 from pyspark.sql import SparkSession
 
 from cardio_ner.errors import AccountError, InputError, NoFileError
@@ -22,7 +24,7 @@ from cardio_ner.spark import stream
 from cardio_ner.spark.account import RunAccount
 from cardio_ner.spark.pipeline import annotate
 from cardio_ner.spark.settings import Settings
-from cardio_ner.spark.stopping import stop_on_signals
+from cardio_ner.spark.stopping import _hush, stop_on_signals
 from processes import PATIENCE, running
 from submitting import command, environment, interrupted, write_notes
 
@@ -299,6 +301,30 @@ def test_the_job_that_follows_ends_with_its_account_and_exit_code_0(
     assert "3 rows in 1 batch" in shown
     assert told(output)["ending"] == "stopped"
     assert not (output / "_lock").exists()
+
+
+def test_after_ctrl_c_nothing_comes_from_threads_of_java_that_end_in_an_error(spark: SparkSession) -> None:
+    context: Any = spark.sparkContext
+    jvm = context._jvm
+    system = jvm.java.lang.System
+    level = jvm.org.apache.logging.log4j.LogManager.getRootLogger().getLevel().name()
+    stderr, heard = system.err, jvm.java.io.ByteArrayOutputStream()
+    system.setErr(jvm.java.io.PrintStream(heard, True))
+    try:
+        _hush(context)
+        jvm.java.lang.RuntimeException("ends late").printStackTrace()
+        assert heard.size() == 0
+        assert jvm.org.apache.logging.log4j.LogManager.getRootLogger().getLevel().name() == "OFF"
+    finally:
+        system.setErr(stderr)
+        context.setLogLevel(level)
+
+
+def test_a_query_is_ended_also_where_the_first_line_to_java_comes_to_nothing() -> None:
+    query = Mock()
+    query.stop.side_effect = [Py4JNetworkError("Answer from Java side is empty"), None]
+    stream._stop(query)
+    assert query.stop.call_count == 2
 
 
 def test_ctrl_c_ends_a_run_within_its_batch_with_one_line_and_exit_code_130(

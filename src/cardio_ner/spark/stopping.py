@@ -134,12 +134,20 @@ def quiet_on_interrupt(spark: SparkSession, left: str) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         sys.stderr.write(f"interrupted: {left}\n")
         logging.disable()
-        quiet = threading.Thread(target=context.setLogLevel, args=("OFF",), daemon=True)  # this one may be asking Py4J
+        quiet = threading.Thread(target=_hush, args=(context,), daemon=True)  # this one may be asking Py4J
         quiet.start()
         quiet.join(QUIET_SECONDS)
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGINT, first)
+
+
+def _hush(context: Any) -> None:
+    """No more words of Spark's, in its log or beside it: of a stream's thread that outlives what it asks Java itself
+    writes a trace to stderr."""
+    context.setLogLevel("OFF")
+    jvm = context._jvm
+    jvm.java.lang.System.setErr(jvm.java.io.PrintStream(jvm.java.io.OutputStream.nullOutputStream()))
 
 
 class _JvmHandler:

@@ -28,9 +28,11 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
+from py4j.protocol import Py4JNetworkError
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from cardio_ner.errors import RunError
@@ -92,6 +94,15 @@ def run_stream(job: Job, ledger: Ledger, *, follow_seconds: float | None = None)
         raise _stopped(checkpoint, error) from None
     finally:
         over.set()  # it waits for a batch in progress, which must not be tried again
+        _stop(query)
+
+
+def _stop(query: StreamingQuery) -> None:
+    """End the query. Where Ctrl-C has broken the line to Java off, now and then the next one comes to nothing, too, and
+    what that raises would take the place of the interrupt."""
+    try:
+        query.stop()
+    except Py4JNetworkError:
         query.stop()
 
 
